@@ -1,0 +1,20 @@
+# What others get: find_package(ae) and pkg-config ae, from wherever the package is unpacked.
+include(CMakePackageConfigHelpers)
+
+set(AE_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/ae)
+install(TARGETS ae_library EXPORT ae_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS ae RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY include/ae DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+install(PROGRAMS tools/fetch_mnist.sh DESTINATION ${CMAKE_INSTALL_DATADIR}/ae)
+
+install(EXPORT ae_targets NAMESPACE ae:: DESTINATION ${AE_CMAKE_DIR})
+configure_package_config_file(cmake/aeConfig.cmake.in aeConfig.cmake
+  INSTALL_DESTINATION ${AE_CMAKE_DIR})
+write_basic_package_version_file(aeConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/aeConfig.cmake ${PROJECT_BINARY_DIR}/aeConfigVersion.cmake
+  DESTINATION ${AE_CMAKE_DIR})
+
+# pkg-config finds the prefix from where ae.pc lies.
+file(RELATIVE_PATH AE_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(cmake/ae.pc.in ae.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/ae.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

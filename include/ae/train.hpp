@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ae/dataset.hpp"
+#include "ae/device.hpp"
+#include "ae/model.hpp"
+
+namespace ae {
+
+/// How far a reconstruction y (or its logit z) is from its target t, for one element.
+///   bce  -t·ln y - (1-t)·ln(1-y), computed from the logit: max(z,0) - z·t + ln(1+e^-|z|)
+///   mse  (y - t)²
+enum class Loss : std::uint8_t { bce, mse };
+
+/// What is averaged. Keras's losses are `mean`s over all elements; textbooks write
+/// (1/N)·Σ‖x-y‖², the `sum` over a sample's elements averaged over the N samples. The two differ by
+/// a factor of row_size(), in the loss and in its gradient.
+enum class Reduction : std::uint8_t { mean, sum };
+
+std::string_view to_string(Loss loss);
+std::string_view to_string(Reduction reduction);
+Loss parse_loss(std::string_view name);
+Reduction parse_reduction(std::string_view name);
+
+/// Adam as Keras writes it (Kingma & Ba 2015, the form before section 2.1's end):
+///   m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,
+///   w ← w - η·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε)
+/// ε is added to the uncorrected √v. PyTorch adds it to the corrected one.
+struct AdamOptions {
+  float learning_rate = 1e-3F;  ///< η > 0
+  float beta1 = 0.9F;           ///< [0, 1)
+  float beta2 = 0.999F;         ///< [0, 1)
+  float epsilon = 1e-7F;        ///< > 0
+};
+
+struct EpochResult {
+  std::int64_t epoch = 0;      ///< 1-based
+  double train_loss = 0;       ///< mean over the epoch's samples, with the weights as they moved
+  double validation_loss = 0;  ///< over the held-out rows after the epoch; NaN without them
+  double seconds = 0;          ///< training alone, without the validation
+  double samples_per_second = 0;
+};
+
+/// The epoch under way, for a progress display.
+struct StepProgress {
+  std::int64_t epoch = 0;
+  std::int64_t samples_done = 0;
+  std::int64_t samples = 0;
+  double running_loss = 0;  ///< mean over the samples done; NaN where the device keeps it to itself
+  double seconds = 0;
+};
+
+/// Defaults are the Keras example's.
+struct TrainOptions {
+  std::int64_t epochs = 50;
+  std::int64_t batch_size = 256;  ///< rows are reshuffled every epoch; the short last batch counts
+  std::uint64_t seed = 1;         ///< of the shuffles; `Model::initialize` has its own
+  Loss loss = Loss::bce;
+  Reduction reduction = Reduction::mean;
+  AdamOptions adam;
+  DeviceOptions device;
+
+  /// Called after every epoch; may be empty.
+  std::function<void(const EpochResult&)> on_epoch;
+  /// Called about ten times a second within an epoch; may be empty.
+  std::function<void(const StepProgress&)> on_progress;
+  /// Asked after every step; true ends the training there, with the model as it is.
+  std::function<bool()> stop_requested;
+
+  /// @throws UsageError if a value is out of its range.
+  void validate() const;
+};
+
+struct TrainResult {
+  std::vector<EpochResult> epochs;  ///< the finished ones
+  bool interrupted = false;
+  std::string device;  ///< what it ran on: "cpu", "cuda:0"
+  double seconds = 0;  ///< training and validation together
+};
+
+/// Trains `model` in place. `validation` may be null. The same seed, data and device give the same
+/// bits, whatever the number of threads.
+/// @throws UsageError if options, model and data do not fit together (BCE without a sigmoid output,
+///   other row sizes); Error for values outside [0, 1] with BCE, NaN, or a loss that became NaN.
+TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
+                  const TrainOptions& options);
+
+}  // namespace ae

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+#include "for_activation.hpp"
+#include "host_device.hpp"
+
+/// The scalar formulas of training, written once for every backend. None branches on its data, so
+/// that the compiler vectorises the loops they stand in. Only +, -, ·, / and sqrt are used: with
+/// those rounded as IEEE 754 says, devices differ by no more than where they fuse a multiply-add.
+namespace ae::math {
+
+/// e^x for x ≤ 0, to 1 ulp or so. Below -87, where e^x leaves float's normal range, it stays at
+/// e^-87; NaN gives NaN.
+///   x = n·ln 2 + r with |r| ≤ ln 2 / 2, e^x = 2ⁿ·e^r; e^r by a minimax polynomial (error 1e-8).
+AE_HOST_DEVICE float exp_nonpositive(float x) {
+  constexpr float kLog2E = 1.44269504088896341F;
+  constexpr float kLn2High = 0.693359375F;  // exact in 9 bits: n·kLn2High does not round
+  constexpr float kLn2Low = -2.12194440e-4F;
+  constexpr float kRoundToInteger = 12582912.0F;  // 1.5·2²³: adding it leaves no fraction bits
+  const float bounded = x < -87.0F ? -87.0F : x;
+  const float shifted = bounded * kLog2E + kRoundToInteger;
+  const float n = shifted - kRoundToInteger;
+  const float r = (bounded - n * kLn2High) - n * kLn2Low;
+  const float r2 = r * r;
+  const float q =
+      (0.5F + 0.16666577F * r) + r2 * ((0.04166646F + 0.00836318F * r) + r2 * 0.00139336F);
+  const float exp_r = (1.0F + r) + r2 * q;
+  // shifted's low mantissa bits hold n as an integer; into the exponent field with them.
+  const std::uint32_t power = (__builtin_bit_cast(std::uint32_t, shifted) + 127U) << 23U;
+  return exp_r * __builtin_bit_cast(float, power);
+}
+
+/// ln(1 + e) for 0 ≤ e ≤ 1, as e times a minimax polynomial of ln(1 + e)/e (error 3e-8 before
+/// rounding). It is summed in pairs (Estrin's scheme): a chain of eight multiply-adds, each waiting
+/// for the one before, would take longer than everything else.
+AE_HOST_DEVICE float log1p_unit(float e) {
+  const float e2 = e * e;
+  const float e4 = e2 * e2;
+  const float p01 = 0.99999997F - 0.499994931F * e;
+  const float p23 = 0.333190967F - 0.248429816F * e;
+  const float p45 = 0.191060045F - 0.136632411F * e;
+  const float p67 = 0.0782258973F - 0.0295052058F * e;
+  const float low = p01 + p23 * e2;
+  const float high = (p45 + p67 * e2) + 0.00523268615F * e4;
+  return e * (low + high * e4);
+}
+
+AE_HOST_DEVICE float sigmoid(float z) {
+  const float e = exp_nonpositive(-fabsf(z));
+  return (z < 0.0F ? e : 1.0F) / (1.0F + e);
+}
+
+/// Near zero, where 1 - e^-2|z| cancels, by its Taylor series (error 1e-9 at the seam).
+AE_HOST_DEVICE float tanh(float z) {
+  const float a = fabsf(z);
+  const float e = exp_nonpositive(-2.0F * a);
+  const float far = (1.0F - e) / (1.0F + e);
+  const float a2 = a * a;
+  float p = 62.0F / 2835.0F;
+  p = p * a2 - 17.0F / 315.0F;
+  p = p * a2 + 2.0F / 15.0F;
+  p = p * a2 - 1.0F / 3.0F;
+  const float near = a + a * (a2 * p);
+  const float result = a < 0.2F ? near : far;
+  return z < 0.0F ? -result : result;
+}
+
+/// y = f(z), and f'(z) written in y: the backward pass then needs the output alone.
+template <Activation kActivation>
+AE_HOST_DEVICE float activate(float z) {
+  if constexpr (kActivation == Activation::relu) return z < 0.0F ? 0.0F : z;
+  if constexpr (kActivation == Activation::sigmoid) return sigmoid(z);
+  if constexpr (kActivation == Activation::tanh) return tanh(z);
+  if constexpr (kActivation == Activation::identity) return z;
+}
+
+template <Activation kActivation>
+AE_HOST_DEVICE float activation_slope(float y) {
+  if constexpr (kActivation == Activation::relu) return y > 0.0F ? 1.0F : 0.0F;
+  if constexpr (kActivation == Activation::sigmoid) return y * (1.0F - y);
+  if constexpr (kActivation == Activation::tanh) return 1.0F - y * y;
+  if constexpr (kActivation == Activation::identity) return 1.0F;
+}
+
+/// A loss and its derivative with respect to the pre-activation z.
+struct LossAndGradient {
+  float loss;
+  float gradient;
+};
+
+/// A loss formula comes in two parts, so that the CPU can run the first over a stretch of elements
+/// before the second: the dependent operations of both together are more than a core overlaps.
+
+/// BCE of sigmoid(z) against t without ever forming ln(0), given e = e^-|z|:
+///   loss = max(z, 0) - z·t + ln(1 + e),  d loss / dz = sigmoid(z) - t.
+struct BinaryCrossEntropy {
+  AE_HOST_DEVICE static float prepare(float z) { return exp_nonpositive(-fabsf(z)); }
+
+  AE_HOST_DEVICE static LossAndGradient at(float z, float e, float t) {
+    const float probability = (z < 0.0F ? e : 1.0F) / (1.0F + e);
+    const float positive_part = z < 0.0F ? 0.0F : z;
+    return {(positive_part - z * t) + log1p_unit(e), probability - t};
+  }
+};
+
+/// (y - t)² and 2·(y - t)·f'(z), given y = f(z).
+template <Activation kActivation>
+struct SquaredError {
+  AE_HOST_DEVICE static float prepare(float z) { return activate<kActivation>(z); }
+
+  AE_HOST_DEVICE static LossAndGradient at(float /*z*/, float y, float t) {
+    const float difference = y - t;
+    return {difference * difference, 2.0F * difference * activation_slope<kActivation>(y)};
+  }
+};
+
+/// Calls body.template operator()<Formula>() for the loss at hand. BCE works on logits, so it has
+/// the output's sigmoid within it.
+template <typename Body>
+[[gnu::always_inline]] inline void for_loss(Loss loss, Activation activation, const Body& body) {
+  if (loss == Loss::bce) return body.template operator()<BinaryCrossEntropy>();
+  for_activation(activation, [&]<Activation kActivation>() {
+    body.template operator()<SquaredError<kActivation>>();
+  });
+}
+
+/// Adam's numbers for one step; the formula is documented at AdamOptions. `rate` is
+/// η·√(1-β₂ᵗ)/(1-β₁ᵗ).
+struct AdamRates {
+  float beta1;
+  float beta2;
+  float epsilon;
+  float rate;
+};
+
+AE_HOST_DEVICE float adam_first_moment(float m, float gradient, const AdamRates& rates) {
+  return rates.beta1 * m + (1.0F - rates.beta1) * gradient;
+}
+
+AE_HOST_DEVICE float adam_second_moment(float v, float gradient, const AdamRates& rates) {
+  return rates.beta2 * v + (1.0F - rates.beta2) * (gradient * gradient);
+}
+
+/// What is to be subtracted from the weight.
+AE_HOST_DEVICE float adam_change(float m, float v, const AdamRates& rates) {
+  return rates.rate * m / (sqrtf(v) + rates.epsilon);
+}
+
+}  // namespace ae::math

@@ -1,0 +1,230 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ae/dataset.hpp"
+#include "ae/device.hpp"
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+namespace ae {
+
+/// Row-major floats in a backend's memory, contiguous. A view: it owns nothing.
+struct Matrix {
+  float* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+
+  [[nodiscard]] std::int64_t size() const { return rows * cols; }
+};
+
+struct ConstMatrix {
+  const float* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+
+  ConstMatrix() = default;
+  ConstMatrix(const float* data_, std::int64_t rows_, std::int64_t cols_)
+      : data(data_), rows(rows_), cols(cols_) {}
+  ConstMatrix(const Matrix& m)  // NOLINT(google-explicit-constructor): as T* to const T*
+      : data(m.data), rows(m.rows), cols(m.cols) {}
+
+  [[nodiscard]] std::int64_t size() const { return rows * cols; }
+};
+
+/// A data set where a backend can gather batches from it, in its own element type.
+class ResidentData {
+ public:
+  virtual ~ResidentData() = default;
+  [[nodiscard]] virtual std::int64_t rows() const = 0;
+  [[nodiscard]] virtual std::int64_t row_size() const = 0;
+};
+
+/// The next batch of an epoch, chosen by a counter in backend memory so that one recorded step
+/// serves every batch:
+///   x[i, :] = data[permutation[(step mod steps_per_epoch)·batch_size + i], :],  i < x.rows.
+/// The short last batch of an epoch is a step of its own with fewer rows in x. Bytes become
+/// value / 255.
+struct GatherBatch {
+  const ResidentData* data = nullptr;
+  const std::int32_t* permutation = nullptr;  ///< data->rows() row numbers
+  const std::int64_t* step = nullptr;         ///< steps done since training began
+  std::int64_t steps_per_epoch = 0;
+  std::int64_t batch_size = 0;
+  Matrix x{};
+};
+
+/// Consecutive rows: x[i, :] = data[first_row + i, :].
+struct GatherRows {
+  const ResidentData* data = nullptr;
+  std::int64_t first_row = 0;
+  Matrix x{};
+};
+
+/// y = activation(x·W + b);  x (batch, in), W (in, out), y (batch, out).
+/// A null bias is a zero bias.
+struct DenseForward {
+  std::string_view layer{};  ///< "encoder.0", for profiles and messages
+  ConstMatrix x{};
+  ConstMatrix w{};
+  const float* bias = nullptr;
+  Activation activation = Activation::identity;
+  Matrix y{};
+  double x_density = 1;  ///< about what fraction of x is not zero: a backend may skip zeros
+};
+
+/// Given dz = ∂loss/∂z of a layer z = x·W + b:
+///   dW = xᵀ·dz,  and for the layer below, whose output x = f(z') is:
+///   dz' = (dz·Wᵀ) ⊙ f'(z'),  db' = column sums of dz'.
+/// The layer's own db was made by whoever made dz. A null dx.data ends the chain.
+struct DenseBackward {
+  std::string_view layer{};
+  ConstMatrix x{};   ///< (batch, in)
+  ConstMatrix w{};   ///< (in, out)
+  ConstMatrix dz{};  ///< (batch, out)
+  Matrix dw{};       ///< (in, out)
+  Matrix dx{};       ///< (batch, in): becomes dz'
+  Activation activation_below = Activation::identity;
+  float* dbias_below = nullptr;  ///< (in)
+  double x_density = 1;
+};
+
+/// The output layer's bias, activation, loss, gradient and bias gradient in one pass, from logits
+/// without bias z (batch, out) and targets of the same shape:
+///   *loss_sum += Σ loss(z + b, target)
+///   dz = gradient_scale · ∂loss/∂(z + b),  dbias = column sums of dz.
+/// dz may be the memory of z.
+struct ReconstructionLoss {
+  Loss loss = Loss::bce;
+  Activation activation = Activation::sigmoid;
+  ConstMatrix z{};
+  const float* bias = nullptr;
+  ConstMatrix target{};
+  float gradient_scale = 1;
+  Matrix dz{};
+  float* dbias = nullptr;
+  double* loss_sum = nullptr;
+};
+
+/// Each row's Σ loss(z + b, target), without gradients: evaluation.
+struct RowLosses {
+  Loss loss = Loss::bce;
+  Activation activation = Activation::sigmoid;
+  ConstMatrix z{};
+  const float* bias = nullptr;
+  ConstMatrix target{};
+  double* sums = nullptr;  ///< (batch)
+};
+
+/// Adam over a flat parameter buffer, as step number *step + 1; then *step is one more.
+struct AdamStep {
+  AdamOptions options{};
+  float* parameters = nullptr;
+  const float* gradients = nullptr;
+  float* m = nullptr;
+  float* v = nullptr;
+  std::int64_t count = 0;
+  std::int64_t* step = nullptr;
+};
+
+/// A step that was recorded once and runs again at each replay.
+class RecordedStep {
+ public:
+  virtual ~RecordedStep() = default;
+  virtual void replay() = 0;
+};
+
+/// A device: its memory and the fused operations of training on it. Everything above this boundary
+/// exists once for all devices and knows none of them.
+///
+/// Operations are ordered as they were called; a backend may run them later, up to the next
+/// download() or synchronize(). All pointers in operations are of the backend's memory, from
+/// allocate(). Sizes may be any, zero included. Results do not depend on the number of threads.
+class Backend {
+ public:
+  Backend() = default;
+  virtual ~Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  [[nodiscard]] virtual std::string name() const = 0;
+
+  /// Memory of `bytes` bytes, zeroed, aligned to 64 bytes. @throws Error if there is not enough.
+  [[nodiscard]] virtual void* allocate(std::size_t bytes) = 0;
+  virtual void deallocate(void* memory) noexcept = 0;
+  virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
+  virtual void download(void* to, const void* from, std::size_t bytes) = 0;
+  virtual void clear(void* memory, std::size_t bytes) = 0;
+  /// A value in backend memory as it stands, or NaN where looking would hold the device up.
+  [[nodiscard]] virtual double peek(const double* value) const = 0;
+  virtual void synchronize() = 0;
+
+  /// `data` must outlive the result.
+  [[nodiscard]] virtual std::unique_ptr<ResidentData> make_resident(const Dataset& data) = 0;
+
+  virtual void gather_batch(const GatherBatch& op) = 0;
+  virtual void gather_rows(const GatherRows& op) = 0;
+  virtual void dense_forward(const DenseForward& op) = 0;
+  virtual void dense_backward(const DenseBackward& op) = 0;
+  virtual void reconstruction_loss(const ReconstructionLoss& op) = 0;
+  virtual void row_losses(const RowLosses& op) = 0;
+  virtual void adam_step(const AdamStep& op) = 0;
+
+  /// Records the operations that `step` calls, without running them.
+  [[nodiscard]] virtual std::unique_ptr<RecordedStep> record(std::function<void()> step) = 0;
+};
+
+/// The backend for a resolved device name. @throws Error if it cannot be used here.
+std::unique_ptr<Backend> make_backend(const DeviceOptions& options);
+
+/// An array in a backend's memory, freed with its owner.
+template <typename T>
+class DeviceArray {
+ public:
+  DeviceArray() = default;
+  DeviceArray(Backend& backend, std::int64_t size)
+      : backend_(&backend),
+        data_(static_cast<T*>(backend.allocate(static_cast<std::size_t>(size) * sizeof(T)))),
+        size_(size) {}
+  DeviceArray(DeviceArray&& other) noexcept { swap(other); }
+  DeviceArray& operator=(DeviceArray&& other) noexcept {
+    DeviceArray(std::move(other)).swap(*this);
+    return *this;
+  }
+  DeviceArray(const DeviceArray&) = delete;
+  DeviceArray& operator=(const DeviceArray&) = delete;
+  ~DeviceArray() {
+    if (data_ != nullptr) backend_->deallocate(data_);
+  }
+
+  [[nodiscard]] T* data() const { return data_; }
+  [[nodiscard]] std::int64_t size() const { return size_; }
+
+  void upload(std::span<const T> values) {
+    backend_->upload(data_, values.data(), values.size_bytes());
+  }
+  void download(std::span<T> values) const {
+    backend_->download(values.data(), data_, values.size_bytes());
+  }
+  void clear() { backend_->clear(data_, static_cast<std::size_t>(size_) * sizeof(T)); }
+
+ private:
+  void swap(DeviceArray& other) noexcept {
+    std::swap(backend_, other.backend_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+
+  Backend* backend_ = nullptr;
+  T* data_ = nullptr;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace ae

@@ -1,0 +1,136 @@
+#include "backend/cpu/cpu_backend.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include "ae/error.hpp"
+
+#include "backend/cpu/schedule.hpp"
+#include "backend/cpu/thread_pool.hpp"
+#include "backend/cpu/vector_kernels.hpp"
+
+namespace ae {
+
+namespace {
+
+class ScheduledStep final : public RecordedStep {
+ public:
+  ScheduledStep(cpu::Schedule schedule, cpu::ThreadPool& pool, const cpu::VectorKernels& kernels)
+      : schedule_(std::move(schedule)), pool_(pool), kernels_(kernels) {}
+  void replay() override { schedule_.run(pool_, kernels_); }
+
+ private:
+  cpu::Schedule schedule_;
+  cpu::ThreadPool& pool_;
+  const cpu::VectorKernels& kernels_;
+};
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(int threads)
+      : pool_(threads > 0 ? threads : available_cores()), kernels_(cpu::select_vector_kernels()) {}
+
+  [[nodiscard]] std::string name() const override { return "cpu"; }
+
+  [[nodiscard]] void* allocate(std::size_t bytes) override {
+    constexpr std::size_t kAlignment = 64;
+    // std::aligned_alloc wants whole multiples of the alignment, and some memory even for nothing.
+    const std::size_t size =
+        std::max((bytes + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
+    void* memory = size < bytes ? nullptr : std::aligned_alloc(kAlignment, size);
+    if (memory == nullptr) {
+      throw Error(
+          fmt::format("out of memory, on the CPU for a buffer of {} MB, use a smaller batch or "
+                      "model",
+                      bytes >> 20U));
+    }
+    std::memset(memory, 0, size);
+    return memory;
+  }
+  void deallocate(void* memory) noexcept override { std::free(memory); }
+  void upload(void* to, const void* from, std::size_t bytes) override { copy(to, from, bytes); }
+  void download(void* to, const void* from, std::size_t bytes) override { copy(to, from, bytes); }
+  void clear(void* memory, std::size_t bytes) override {
+    if (bytes != 0) std::memset(memory, 0, bytes);
+  }
+  [[nodiscard]] double peek(const double* value) const override { return *value; }
+  void synchronize() override {}
+
+  [[nodiscard]] std::unique_ptr<ResidentData> make_resident(const Dataset& data) override {
+    return std::make_unique<cpu::HostData>(data);
+  }
+
+  void gather_batch(const GatherBatch& op) override { submit(op); }
+  void gather_rows(const GatherRows& op) override { submit(op); }
+  void dense_forward(const DenseForward& op) override { submit(op); }
+  void dense_backward(const DenseBackward& op) override { submit(op); }
+  void reconstruction_loss(const ReconstructionLoss& op) override { submit(op); }
+  void row_losses(const RowLosses& op) override { submit(op); }
+  void adam_step(const AdamStep& op) override { submit(op); }
+
+  [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {
+    recording_ = true;
+    step();
+    recording_ = false;
+    return std::make_unique<ScheduledStep>(std::exchange(schedule_, {}), pool_, kernels_);
+  }
+
+ private:
+  static void copy(void* to, const void* from, std::size_t bytes) {
+    if (bytes != 0) std::memcpy(to, from, bytes);
+  }
+
+  template <typename Operation>
+  void submit(const Operation& op) {
+    schedule_.add(op);
+    if (recording_) return;
+    schedule_.run(pool_, kernels_);
+    schedule_.clear();
+  }
+
+  cpu::ThreadPool pool_;
+  const cpu::VectorKernels& kernels_;
+  cpu::Schedule schedule_;  ///< of the step being recorded, or of one operation at a time
+  bool recording_ = false;
+};
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) {
+      const std::size_t colon = line.find(": ");
+      if (colon != std::string::npos) return line.substr(colon + 2);
+    }
+  }
+  return "CPU";
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(int threads) {
+  return std::make_unique<CpuBackend>(threads);
+}
+
+std::string describe_cpu(int threads) {
+  const int used = threads > 0 ? threads : available_cores();
+  return fmt::format("{}, {} thread{}, {}", cpu_model(), used, used == 1 ? "" : "s",
+                     cpu::select_vector_kernels().instruction_set);
+}
+
+int available_cores() {
+#if defined(__linux__)
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(CPU_COUNT(&set), 1);
+#endif
+  return std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
+}
+
+}  // namespace ae

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "backend/backend.hpp"
+
+namespace ae {
+
+/// The CPU as a device: oneDNN's GEMM and our own vector kernels on all cores. It is the reference
+/// that the GPU's kernels are compared with, and a product of its own.
+/// `threads` 0 takes every core this process may run on.
+std::unique_ptr<Backend> make_cpu_backend(int threads);
+
+/// "AMD EPYC, 2 threads, avx2".
+std::string describe_cpu(int threads);
+
+/// The cores this process may run on.
+int available_cores();
+
+}  // namespace ae

@@ -1,0 +1,110 @@
+#include "backend/cpu/thread_pool.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "backend/cpu/float_mode.hpp"
+#include "backend/cpu/gemm.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace ae::cpu {
+
+namespace {
+
+/// How often a waiting thread looks before it gives its core away: some tens of microseconds,
+/// longer than the serial stretches between the regions of a step.
+constexpr int kSpins = 2000;
+
+void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Waits until `value` is no longer `old`.
+void wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    pause();
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) : shares_(static_cast<std::size_t>(std::max(threads, 1))) {
+  workers_.reserve(shares_.size() - 1);
+  for (std::size_t self = 1; self < shares_.size(); ++self) {
+    workers_.emplace_back([this, self] { worker(self); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  stopping_.store(true, std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(const Job& job) {
+  if (job.count <= 0) return;
+  const FloatMode float_mode;
+  const SingleThreadedGemm single_threaded;
+  if (workers_.empty() || job.count == 1) {
+    for (std::int64_t index = 0; index < job.count; ++index) job.call(job.context, index);
+    return;
+  }
+  job_ = job;
+  const auto threads = static_cast<std::int64_t>(shares_.size());
+  for (std::int64_t t = 0; t < threads; ++t) {
+    Share& share = shares_[static_cast<std::size_t>(t)];
+    share.next.store(job.count * t / threads, std::memory_order_relaxed);
+    share.end = job.count * (t + 1) / threads;
+  }
+  busy_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
+  work(0);
+  for (std::uint32_t busy = busy_.load(std::memory_order_acquire); busy != 0;
+       busy = busy_.load(std::memory_order_acquire)) {
+    wait_for_change(busy_, busy);
+  }
+  if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
+}
+
+void ThreadPool::work(std::size_t self) {
+  const std::size_t threads = shares_.size();
+  for (std::size_t i = 0; i < threads; ++i) {
+    Share& share = shares_[(self + i) % threads];
+    for (;;) {
+      const std::int64_t index = share.next.fetch_add(1, std::memory_order_relaxed);
+      if (index >= share.end) break;
+      try {
+        job_.call(job_.context, index);
+      } catch (...) {
+        const std::lock_guard lock(exception_mutex_);
+        if (!exception_) exception_ = std::current_exception();
+      }
+    }
+  }
+}
+
+void ThreadPool::worker(std::size_t self) {
+  const FloatMode float_mode;
+  const SingleThreadedGemm single_threaded;
+  std::uint32_t seen = 0;
+  for (;;) {
+    wait_for_change(round_, seen);
+    ++seen;
+    if (stopping_.load(std::memory_order_relaxed)) return;
+    work(self);
+    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+  }
+}
+
+}  // namespace ae::cpu

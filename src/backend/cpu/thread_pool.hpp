@@ -1,0 +1,69 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace ae::cpu {
+
+/// Threads that wait close to the next piece of work. A training step is a dozen parallel regions
+/// of some ten microseconds, so workers spin for a while before they sleep.
+///
+/// Work comes as numbered tasks whose size never depends on the number of threads: who runs a task
+/// is left to chance, what it computes is not. That is why 1, 2 and 64 threads give the same bits.
+class ThreadPool {
+ public:
+  /// `threads` ≥ 1 counts the calling thread too.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  [[nodiscard]] int threads() const { return static_cast<int>(shares_.size()); }
+
+  /// Calls task(0) … task(count - 1), each once, and returns when all are done. Each thread starts
+  /// on its own share of consecutive tasks, so that what one region leaves in its cache the next
+  /// one finds there, and then helps the others. If a task throws, its exception is thrown
+  /// here once no task runs any more; other tasks may or may not have run. Not to be called from
+  /// within a task.
+  template <typename Task>
+  void for_each(std::int64_t count, const Task& task) {
+    run(Job{[](const void* context, std::int64_t index) {
+              (*static_cast<const Task*>(context))(index);
+            },
+            &task, count});
+  }
+
+ private:
+  struct Job {
+    void (*call)(const void* context, std::int64_t index) = nullptr;
+    const void* context = nullptr;
+    std::int64_t count = 0;
+  };
+
+  /// Tasks begin ≤ i < end that one thread starts with; `next` hands them out. On a cache line of
+  /// its own.
+  struct alignas(64) Share {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+
+  void run(const Job& job);
+  void work(std::size_t self);
+  void worker(std::size_t self);
+
+  std::vector<Share> shares_;
+  std::vector<std::thread> workers_;
+  Job job_;
+  alignas(64) std::atomic<std::uint32_t> round_{0};  ///< one more for every job
+  alignas(64) std::atomic<std::uint32_t> busy_{0};   ///< workers that have not finished the round
+  std::atomic<bool> stopping_{false};
+  std::mutex exception_mutex_;
+  std::exception_ptr exception_;
+};
+
+}  // namespace ae::cpu

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+#include "math.hpp"
+
+namespace ae::cpu {
+
+/// A rectangle within a row-major matrix, `stride` floats from row to row.
+struct Tile {
+  float* data;
+  std::int64_t rows;
+  std::int64_t cols;
+  std::int64_t stride;
+};
+
+struct ConstTile {
+  const float* data;
+  std::int64_t rows;
+  std::int64_t cols;
+  std::int64_t stride;
+};
+
+/// ReconstructionLoss for some rows of a batch, all columns.
+struct LossTile {
+  Loss loss;
+  Activation activation;
+  ConstTile z;
+  const float* bias;
+  const float* target;  ///< contiguous, as wide as z
+  float gradient_scale;
+  float* dz;           ///< laid out like z, or null for the loss alone
+  float* column_sums;  ///< of dz over these rows, overwritten; null if dz is
+};
+
+/// The loops that oneDNN has no part in, compiled once per instruction set from vector_kernels.cpp
+/// and chosen when the program starts. Each works on the calling thread, on the share it is given.
+struct VectorKernels {
+  const char* instruction_set;
+
+  /// to[i] = from[i] / 255.
+  void (*convert_bytes)(const std::uint8_t* from, float* to, std::int64_t count);
+
+  /// y = activation(y + bias), in place; bias may be null.
+  void (*bias_activation)(Activation activation, const float* bias, const Tile& y);
+
+  /// dx = dx ⊙ f'(z) given y = f(z), in place; column_sums = Σ over the tile's rows of dx.
+  void (*activation_gradient)(Activation activation, const ConstTile& y, const Tile& dx,
+                              float* column_sums);
+
+  /// Per row r, the row's loss goes to row_losses[r].
+  void (*loss)(const LossTile& tile, double* row_losses);
+
+  void (*adam)(const math::AdamRates& rates, float* parameters, const float* gradients, float* m,
+               float* v, std::int64_t count);
+
+  /// y = x·W and dW = xᵀ·dz, skipping the zeros of x. W, y and dz are `units` wide and contiguous;
+  /// `units` is a multiple of kSparseUnits. In the second, the tile x and dW cover the same inputs.
+  void (*sparse_forward)(const ConstTile& x, const float* w, std::int64_t units, float* y);
+  void (*sparse_weight_gradient)(const ConstTile& x, const float* dz, std::int64_t units,
+                                 float* dw);
+};
+
+inline constexpr std::int64_t kSparseUnits = 16;
+
+/// Every instruction set this machine can run, best first; never empty.
+std::span<const VectorKernels* const> usable_vector_kernels();
+
+/// The best one, or the one that the environment variable AE_ISA names ("baseline", "avx2",
+/// "avx512"). @throws UsageError if AE_ISA names one that this machine or build lacks.
+const VectorKernels& select_vector_kernels();
+
+}  // namespace ae::cpu

@@ -1,0 +1,101 @@
+#include "backend/timing_backend.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace ae {
+
+namespace {
+
+class CalledStep final : public RecordedStep {
+ public:
+  explicit CalledStep(std::function<void()> step) : step_(std::move(step)) {}
+  void replay() override { step_(); }
+
+ private:
+  std::function<void()> step_;
+};
+
+class TimingBackend final : public Backend {
+ public:
+  TimingBackend(Backend& timed, std::function<void(const TimedOperation&)> on_operation)
+      : timed_(timed), on_operation_(std::move(on_operation)) {}
+
+  [[nodiscard]] std::string name() const override { return timed_.name(); }
+  [[nodiscard]] void* allocate(std::size_t bytes) override { return timed_.allocate(bytes); }
+  void deallocate(void* memory) noexcept override { timed_.deallocate(memory); }
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    timed_.upload(to, from, bytes);
+  }
+  void download(void* to, const void* from, std::size_t bytes) override {
+    timed_.download(to, from, bytes);
+  }
+  void clear(void* memory, std::size_t bytes) override { timed_.clear(memory, bytes); }
+  [[nodiscard]] double peek(const double* value) const override { return timed_.peek(value); }
+  void synchronize() override { timed_.synchronize(); }
+  [[nodiscard]] std::unique_ptr<ResidentData> make_resident(const Dataset& data) override {
+    return timed_.make_resident(data);
+  }
+
+  void gather_batch(const GatherBatch& op) override {
+    time({.stage = "gather", .rows = op.x.rows}, [&] { timed_.gather_batch(op); });
+  }
+  void gather_rows(const GatherRows& op) override {
+    time({.stage = "gather", .rows = op.x.rows}, [&] { timed_.gather_rows(op); });
+  }
+  void dense_forward(const DenseForward& op) override {
+    time({.layer = op.layer,
+          .stage = "forward",
+          .rows = op.x.rows,
+          .flop = product_flop(op.x.rows, op.w)},
+         [&] { timed_.dense_forward(op); });
+  }
+  void dense_backward(const DenseBackward& op) override {
+    const int products = op.dx.data != nullptr ? 2 : 1;
+    time({.layer = op.layer,
+          .stage = "backward",
+          .rows = op.x.rows,
+          .flop = products * product_flop(op.x.rows, op.w)},
+         [&] { timed_.dense_backward(op); });
+  }
+  void reconstruction_loss(const ReconstructionLoss& op) override {
+    time({.stage = "loss", .rows = op.z.rows}, [&] { timed_.reconstruction_loss(op); });
+  }
+  void row_losses(const RowLosses& op) override {
+    time({.stage = "loss", .rows = op.z.rows}, [&] { timed_.row_losses(op); });
+  }
+  void adam_step(const AdamStep& op) override {
+    time({.stage = "adam"}, [&] { timed_.adam_step(op); });
+  }
+
+  [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {
+    return std::make_unique<CalledStep>(std::move(step));
+  }
+
+ private:
+  static double product_flop(std::int64_t rows, const ConstMatrix& w) {
+    return 2.0 * static_cast<double>(rows) * static_cast<double>(w.size());
+  }
+
+  template <typename Operation>
+  void time(TimedOperation timed, const Operation& operation) {
+    timed_.synchronize();
+    const auto start = std::chrono::steady_clock::now();
+    operation();
+    timed_.synchronize();
+    timed.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    on_operation_(timed);
+  }
+
+  Backend& timed_;
+  std::function<void(const TimedOperation&)> on_operation_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_timing_backend(
+    Backend& timed, std::function<void(const TimedOperation&)> on_operation) {
+  return std::make_unique<TimingBackend>(timed, std::move(on_operation));
+}
+
+}  // namespace ae

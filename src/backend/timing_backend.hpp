@@ -1,0 +1,26 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "backend/backend.hpp"
+
+namespace ae {
+
+/// One operation that a TimingBackend has seen to its end.
+struct TimedOperation {
+  std::string_view layer{};  ///< empty for operations of no layer
+  std::string_view stage{};  ///< "gather", "forward", "backward", "loss", "adam"
+  std::int64_t rows = 0;     ///< of the batch; 0 for adam
+  double seconds = 0;
+  double flop = 0;  ///< of its GEMMs, zeros counted as if they were multiplied
+};
+
+/// Passes everything on to another backend and tells how long each operation took. Recorded steps
+/// run operation by operation, so that each can be timed.
+std::unique_ptr<Backend> make_timing_backend(
+    Backend& timed, std::function<void(const TimedOperation&)> on_operation);
+
+}  // namespace ae

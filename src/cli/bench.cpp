@@ -1,0 +1,140 @@
+#include "train/bench.hpp"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "ae/ae.hpp"
+
+#include "cli/commands.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
+#include "report/html.hpp"
+
+namespace ae::cli {
+
+namespace {
+
+/// Rows like MNIST's in number, size and share of zeros, where MNIST itself is not at hand.
+Dataset synthetic_rows() {
+  constexpr std::int64_t kRows = 60000;
+  constexpr std::int64_t kRowSize = 784;
+  constexpr std::uint64_t kOneInFive = 5;
+  std::vector<std::uint8_t> values(static_cast<std::size_t>(kRows * kRowSize));
+  std::uint64_t state = 1;
+  for (std::uint8_t& value : values) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    const std::uint64_t random = state >> 33U;
+    if (random % kOneInFive == 0) value = static_cast<std::uint8_t>(random >> 8U);
+  }
+  return {"synthetic rows", {28, 28}, std::move(values)};
+}
+
+Dataset bench_rows(const Options& options, const DataOptions& data) {
+  if (!is_named_dataset(data.data)) return load_dataset(data.data);
+  try {
+    return load_named(data.data, data.directory()).train;
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error&) {
+    if (options.given("data")) throw;
+    return synthetic_rows();
+  }
+}
+
+void print_table(const BenchResult& result, const Dataset& data, const std::string& widths) {
+  std::string text = fmt::format("{} on {}, batch {}, {} steps an epoch, {} ({} rows)\n\n", widths,
+                                 result.device, result.batch_size, result.steps_per_epoch,
+                                 data.source(), report::format_count(data.rows()));
+  text += fmt::format("{:<22}{:>10}{:>9}{:>11}\n", "stage", "µs a step", "share", "GFLOP/s");
+  double gemm_seconds = 0;
+  double gflop = 0;
+  for (const StageTime& stage : result.stages) {
+    if (stage.gflop > 0) {
+      gemm_seconds += stage.seconds;
+      gflop += stage.gflop;
+    }
+    text += fmt::format("{:<22}{:>9.1f}{:>8.1f} %{:>10}\n", stage.stage, stage.seconds * 1e6,
+                        100 * stage.seconds / result.step_seconds,
+                        stage.gflop > 0 ? fmt::format("{:.1f}", stage.gflop / stage.seconds) : "");
+  }
+  text += fmt::format("{:<22}{:>9.1f}\n\n", "all stages", result.step_seconds * 1e6);
+  text += fmt::format(
+      "an epoch, run as training runs it: {:.4f} s (median of epochs from {:.4f} to {:.4f})\n",
+      result.epoch_seconds, result.epoch_seconds_min, result.epoch_seconds_max);
+  if (result.gemm_peak_gflops > 0 && gemm_seconds > 0) {
+    const double whole = gflop * static_cast<double>(data.rows()) /
+                         static_cast<double>(result.batch_size) / result.epoch_seconds;
+    text += fmt::format(
+        "GEMM reaches {:.1f} GFLOP/s here; the stages with GEMMs run at {:.0f} % of that, the "
+        "whole "
+        "epoch at {:.0f} %\n(products with zeros count as done, also where they are skipped)\n",
+        result.gemm_peak_gflops, 100 * gflop / gemm_seconds / result.gemm_peak_gflops,
+        100 * whole / result.gemm_peak_gflops);
+  }
+  print(text);
+}
+
+}  // namespace
+
+int run_bench(const Arguments& arguments) {
+  DataOptions data;
+  std::vector<std::int64_t> hidden = {32};
+  TrainOptions training;
+  int repeats = 5;
+  bool json = false;
+
+  Options options("bench [options]", "Times the training step on a device, stage by stage.");
+  options.group("Work");
+  data.add_to(options);
+  options.add("hidden", hidden, "N,N,…", "encoder widths; the decoder mirrors them");
+  options.add("batch-size", training.batch_size, "N", "rows a step");
+  options.add("repeats", repeats, "N", "epochs to time");
+  options.group("Running");
+  add_device_options(options, training.device);
+  options.group("Output");
+  options.add_flag("json", json, "one JSON object on stdout");
+  options.add_example("ae bench");
+  options.add_example("ae bench --hidden 128,64,32 --threads 1 --json");
+  if (!options.parse(arguments)) return 0;
+  if (repeats < 1 || repeats > 1000) {
+    throw UsageError(fmt::format("--repeats is {}, it must be 1 to 1000", repeats));
+  }
+  training.validate();
+
+  const Dataset rows = limited(bench_rows(options, data), data.limit);
+  const ModelSpec spec = dense_autoencoder(rows.row_shape(), hidden);
+  const BenchResult result = bench_training(spec, rows, training, repeats);
+  if (json) {
+    nlohmann::ordered_json stages = nlohmann::ordered_json::array();
+    for (const StageTime& stage : result.stages) {
+      stages.push_back(
+          {{"stage", stage.stage}, {"seconds", stage.seconds}, {"gflop", stage.gflop}});
+    }
+    print_json({{"event", "bench"},
+                {"device", result.device},
+                {"data", rows.source()},
+                {"rows", rows.rows()},
+                {"hidden", hidden},
+                {"batch_size", result.batch_size},
+                {"steps_per_epoch", result.steps_per_epoch},
+                {"step_seconds", result.step_seconds},
+                {"epoch_seconds", result.epoch_seconds},
+                {"epoch_seconds_min", result.epoch_seconds_min},
+                {"epoch_seconds_max", result.epoch_seconds_max},
+                {"gemm_peak_gflops", result.gemm_peak_gflops},
+                {"stages", stages}});
+  } else {
+    std::string widths = std::to_string(spec.inputs());
+    for (const DenseSpec& layer : spec.layers()) widths += fmt::format(" → {}", layer.units);
+    print_table(result, rows, widths);
+  }
+  return 0;
+}
+
+}  // namespace ae::cli

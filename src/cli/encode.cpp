@@ -1,0 +1,54 @@
+#include <filesystem>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "ae/ae.hpp"
+
+#include "cli/commands.hpp"
+#include "cli/model_data.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
+#include "io/npy.hpp"
+#include "report/html.hpp"
+
+namespace ae::cli {
+
+int run_encode(const Arguments& arguments) {
+  std::filesystem::path model_path;
+  ModelDataOptions data;
+  DeviceOptions device;
+  std::filesystem::path out = "codes.npy";
+  bool json = false;
+
+  Options options("encode MODEL [options]",
+                  "Turns data into latent codes, a .npy of (rows, latent).");
+  options.add_argument("MODEL", model_path, "a model.safetensors that ae train wrote");
+  data.add_to(options);
+  options.group("Running");
+  add_device_options(options, device);
+  options.group("Output");
+  options.add("out", out, "FILE", "the codes");
+  options.add_flag("json", json, "one JSON object on stdout");
+  options.add_example("ae encode runs/mnist-32/model.safetensors --out codes.npy");
+  options.add_example("ae encode model.safetensors --data photos.npy --out photos-codes.npy");
+  if (!options.parse(arguments)) return 0;
+
+  const Model model = load_model(model_path);
+  const Dataset rows = data.load(options, model);
+  const std::vector<float> codes = encode(model, rows, device);
+  io::write_npy(out, codes, {rows.rows(), model.spec.latent()});
+  if (json) {
+    print_json({{"event", "encode"},
+                {"rows", rows.rows()},
+                {"latent", model.spec.latent()},
+                {"out", out.string()}});
+  } else {
+    print(fmt::format("{} codes of {} numbers  {}\n", report::format_count(rows.rows()),
+                      model.spec.latent(), out.string()));
+  }
+  return 0;
+}
+
+}  // namespace ae::cli

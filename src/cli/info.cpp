@@ -1,0 +1,120 @@
+#include <filesystem>
+#include <string>
+
+#include <dnnl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <png.h>
+#include <zlib.h>
+
+#include "ae/ae.hpp"
+
+#include "cli/commands.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
+#include "report/html.hpp"
+
+namespace ae::cli {
+
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+using report::format_count;
+
+void describe_model(const std::filesystem::path& path, bool json) {
+  const Model model = load_model(path);
+  const std::vector<DenseSpec> layers = model.spec.layers();
+  const std::vector<LayerSlice> slices = layer_slices(model.spec);
+  if (json) {
+    OrderedJson list = OrderedJson::array();
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      list.push_back({{"name", slices[i].name},
+                      {"type", "dense"},
+                      {"inputs", slices[i].inputs},
+                      {"units", slices[i].units},
+                      {"activation", to_string(layers[i].activation)}});
+    }
+    print_json({{"event", "model"},
+                {"model", path.string()},
+                {"input_shape", model.spec.input_shape},
+                {"latent", model.spec.latent()},
+                {"parameters", model.spec.parameter_count()},
+                {"layers", list},
+                {"training", model.training}});
+    return;
+  }
+  std::string text = fmt::format("{}\ninput {}, code of {} numbers, {} parameters\n\n",
+                                 path.string(), to_string(model.spec.input_shape),
+                                 model.spec.latent(), format_count(model.spec.parameter_count()));
+  text += fmt::format("{:<12}{:>10}{:>10}{:>14}  {}\n", "layer", "inputs", "units", "parameters",
+                      "activation");
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LayerSlice& slice = slices[i];
+    text += fmt::format("{:<12}{:>10}{:>10}{:>14}  {}\n", slice.name, format_count(slice.inputs),
+                        format_count(slice.units),
+                        format_count(slice.inputs * slice.units + slice.units),
+                        to_string(layers[i].activation));
+  }
+  if (!model.training.empty()) text += "\ntrained with\n";
+  for (const auto& [key, value] : model.training) text += fmt::format("  {:<16}{}\n", key, value);
+  print(text);
+}
+
+void describe_program(bool json) {
+  const dnnl_version_t* dnnl = dnnl_version();
+  const OrderedJson libraries = {
+      {"oneDNN", fmt::format("{}.{}.{}", dnnl->major, dnnl->minor, dnnl->patch)},
+      {"zlib", zlibVersion()},
+      {"libpng", png_get_libpng_ver(nullptr)}};
+  if (json) {
+    OrderedJson devices = OrderedJson::array();
+    for (const DeviceInfo& device : list_devices()) {
+      devices.push_back({{"name", device.name},
+                         {"description", device.description},
+                         {"usable", device.usable},
+                         {"why_not", device.why_not}});
+    }
+    print_json({{"event", "info"},
+                {"version", version()},
+                {"compiler", AE_COMPILER},
+                {"build_type", AE_BUILD_TYPE},
+                {"devices", devices},
+                {"libraries", libraries}});
+    return;
+  }
+  std::string text =
+      fmt::format("ae {}\nbuilt by {}, {}\n\ndevices\n", version(), AE_COMPILER, AE_BUILD_TYPE);
+  for (const DeviceInfo& device : list_devices()) {
+    text += fmt::format("  {:<8}{}{}\n", device.name, device.description,
+                        device.usable ? "" : fmt::format(": not usable, {}", device.why_not));
+  }
+  text += "\nlibraries\n";
+  for (const auto& [name, library_version] : libraries.items()) {
+    text += fmt::format("  {:<8}{}\n", name, library_version.get<std::string>());
+  }
+  print(text);
+}
+
+}  // namespace
+
+int run_info(const Arguments& arguments) {
+  bool json = false;
+  std::filesystem::path model_path;
+  const bool about_model = !arguments.empty() && !arguments[0].starts_with("-");
+  Options options(about_model ? "info MODEL [options]" : "info [MODEL] [options]",
+                  "What a model is; without one, what this program and this machine are.");
+  if (about_model) options.add_argument("MODEL", model_path, "a model.safetensors");
+  options.group("Output");
+  options.add_flag("json", json, "one JSON object on stdout");
+  options.add_example("ae info");
+  options.add_example("ae info runs/mnist-32/model.safetensors");
+  if (!options.parse(arguments)) return 0;
+  if (about_model) {
+    describe_model(model_path, json);
+  } else {
+    describe_program(json);
+  }
+  return 0;
+}
+
+}  // namespace ae::cli

@@ -1,0 +1,310 @@
+#include "cli/options.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "ae/error.hpp"
+
+#include "cli/config_file.hpp"
+#include "cli/output.hpp"
+#include "cli/suggest.hpp"
+
+namespace ae::cli {
+
+namespace {
+
+std::string toml_text(const std::string& value) {
+  return quoted_toml(value);
+}
+std::string toml_text(const std::filesystem::path& value) {
+  return quoted_toml(value.string());
+}
+std::string toml_text(bool value) {
+  return value ? "true" : "false";
+}
+template <typename Integer>
+requires std::integral<Integer> std::string toml_text(Integer value) {
+  return std::to_string(value);
+}
+std::string toml_text(float value) {
+  std::string text = fmt::format("{}", value);
+  // TOML tells floats from integers by a point or an exponent.
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+std::string toml_text(const std::vector<std::int64_t>& value) {
+  return fmt::format("[{}]", fmt::join(value, ", "));
+}
+
+/// A default as help shows it.
+template <typename Value>
+std::string help_text(const Value& value) {
+  if constexpr (std::is_same_v<Value, std::string>)
+    return value;
+  else if constexpr (std::is_same_v<Value, std::filesystem::path>)
+    return value.string();
+  else if constexpr (std::is_same_v<Value, float>)
+    return fmt::format("{:g}", value);
+  else if constexpr (std::is_same_v<Value, std::vector<std::int64_t>>)
+    return fmt::format("{}", fmt::join(value, ","));
+  else
+    return fmt::format("{}", value);
+}
+
+std::vector<std::int64_t> parse_list(const std::string& name, std::string_view text) {
+  std::vector<std::int64_t> values;
+  const std::string_view whole = text;
+  for (;;) {
+    const std::size_t comma = text.find(',');
+    const std::string_view item = text.substr(0, comma);
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), value);
+    if (error != std::errc() || end != item.data() + item.size()) {
+      throw UsageError(fmt::format(
+          "--{} is '{}', it must be whole numbers with commas between them, like 128,64,32", name,
+          whole));
+    }
+    values.push_back(value);
+    if (comma == std::string_view::npos) return values;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+bool asks_for_help(const std::string& argument) {
+  return argument == "--help" || argument == "-h";
+}
+
+/// The value of --config in `arguments`, the last one if there are several.
+std::filesystem::path config_in(const std::vector<std::string>& arguments) {
+  std::filesystem::path file;
+  constexpr std::string_view kOption = "--config";
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == kOption && i + 1 < arguments.size()) file = arguments[i + 1];
+    if (argument.starts_with("--config=")) file = argument.substr(kOption.size() + 1);
+  }
+  return file;
+}
+
+}  // namespace
+
+Options::Options(std::string usage, std::string summary)
+    : usage_(std::move(usage)), summary_(std::move(summary)) {
+  app_.set_help_flag();
+  app_.allow_extras();
+}
+
+template <typename Value>
+void Options::add_entry(const std::string& name, Value& value, const std::string& placeholder,
+                        const std::string& description) {
+  entries_.push_back({group_, name, placeholder, description, help_text(value),
+                      [&value] { return toml_text(value); }, false});
+}
+
+void Options::add_default_policy(CLI::Option* option) {
+  // A configuration file's values stand before the flags, so the last one is the one that counts.
+  option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+void Options::add(const std::string& name, std::string& value, const std::string& placeholder,
+                  const std::string& description) {
+  add_entry(name, value, placeholder, description);
+  add_default_policy(app_.add_option("--" + name, value));
+}
+
+void Options::add(const std::string& name, std::filesystem::path& value,
+                  const std::string& placeholder, const std::string& description) {
+  add_entry(name, value, placeholder, description);
+  add_default_policy(app_.add_option_function<std::string>(
+      "--" + name, [&value](const std::string& text) { value = text; }));
+}
+
+void Options::add(const std::string& name, std::int64_t& value, const std::string& placeholder,
+                  const std::string& description) {
+  add_entry(name, value, placeholder, description);
+  add_default_policy(app_.add_option("--" + name, value));
+}
+
+void Options::add(const std::string& name, std::uint64_t& value, const std::string& placeholder,
+                  const std::string& description) {
+  add_entry(name, value, placeholder, description);
+  add_default_policy(app_.add_option("--" + name, value));
+}
+
+void Options::add(const std::string& name, int& value, const std::string& placeholder,
+                  const std::string& description) {
+  add_entry(name, value, placeholder, description);
+  add_default_policy(app_.add_option("--" + name, value));
+}
+
+void Options::add(const std::string& name, float& value, const std::string& placeholder,
+                  const std::string& description) {
+  add_entry(name, value, placeholder, description);
+  add_default_policy(app_.add_option("--" + name, value));
+}
+
+void Options::add(const std::string& name, std::vector<std::int64_t>& value,
+                  const std::string& placeholder, const std::string& description) {
+  add_entry(name, value, placeholder, description);
+  add_default_policy(app_.add_option_function<std::string>(
+      "--" + name, [&value, name](const std::string& text) { value = parse_list(name, text); }));
+}
+
+void Options::add_flag(const std::string& name, bool& value, const std::string& description) {
+  entries_.push_back(
+      {group_, name, "", description, "", [&value] { return toml_text(value); }, true});
+  add_default_policy(app_.add_flag("--" + name, value));
+}
+
+void Options::add_argument(const std::string& name, std::filesystem::path& value,
+                           const std::string& description) {
+  arguments_.push_back({"", name, "", description, "", {}, false});
+  app_.add_option_function<std::string>(name, [&value](const std::string& text) { value = text; })
+      ->required();
+}
+
+std::vector<std::string> Options::names() const {
+  std::vector<std::string> all = {"config", "help"};
+  for (const Entry& entry : entries_) all.push_back(entry.name);
+  return all;
+}
+
+std::vector<std::string> Options::config_arguments(const std::filesystem::path& file) const {
+  std::vector<std::string> arguments;
+  for (const ConfigValue& value : read_config(file)) {
+    const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const Entry& known) { return known.name == value.key; });
+    if (entry == entries_.end()) {
+      throw UsageError(fmt::format("{}, line {}: there is no option '{}'{}", file.string(),
+                                   value.line, value.key, did_you_mean(value.key, names(), "")));
+    }
+    if (entry->is_flag && !value.is_flag) {
+      throw UsageError(fmt::format("{}, line {}: '{}' is true or false, not {}", file.string(),
+                                   value.line, value.key, value.text));
+    }
+    if (!entry->is_flag && value.is_flag) {
+      throw UsageError(fmt::format("{}, line {}: '{}' takes a value ({}), not true or false",
+                                   file.string(), value.line, value.key, entry->placeholder));
+    }
+    if (!value.text.empty()) arguments.push_back(fmt::format("--{}={}", value.key, value.text));
+  }
+  return arguments;
+}
+
+bool Options::parse(const std::vector<std::string>& arguments) {
+  const std::string command = usage_.substr(0, usage_.find(' '));
+  if (std::any_of(arguments.begin(), arguments.end(), asks_for_help)) {
+    print_help();
+    return false;
+  }
+  const std::string see_help = fmt::format("; see ae {} --help", command);
+  std::filesystem::path config_file = config_in(arguments);
+  app_.add_option_function<std::string>("--config", [](const std::string&) {})
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+
+  std::vector<std::string> all;
+  if (!config_file.empty()) all = config_arguments(config_file);
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  std::reverse(all.begin(), all.end());  // as CLI11 wants them
+  try {
+    app_.parse(all);
+  } catch (const CLI::RequiredError&) {
+    const auto missing =
+        std::find_if(arguments_.begin(), arguments_.end(),
+                     [&](const Entry& entry) { return app_.get_option(entry.name)->count() == 0; });
+    throw UsageError(
+        fmt::format("{} is missing: {}{}", missing->name, missing->description, see_help));
+  } catch (const CLI::ParseError& error) {
+    std::string what = error.what();
+    std::replace(what.begin(), what.end(), '\n', ' ');
+    constexpr std::string_view kConversion = "Could not convert: ";
+    if (what.starts_with(kConversion)) {
+      what = what.substr(kConversion.size()) + " cannot be understood as the number it must be";
+    }
+    throw UsageError(what + see_help);
+  }
+  for (const std::string& extra : app_.remaining()) {
+    if (extra.size() > 1 && extra.front() == '-') {
+      const std::string flag = extra.substr(0, extra.find('='));
+      const std::string name = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
+      throw UsageError(fmt::format("there is no option {}{}{}", flag,
+                                   did_you_mean(name, names(), "--"), see_help));
+    }
+    throw UsageError(fmt::format("'{}' is one argument too many{}", extra, see_help));
+  }
+  return true;
+}
+
+bool Options::given(const std::string& name) const {
+  return app_.get_option("--" + name)->count() != 0;
+}
+
+std::string Options::to_toml() const {
+  std::string text;
+  std::string group;
+  for (const Entry& entry : entries_) {
+    const std::string value = entry.toml_value();
+    if (value == quoted_toml("")) continue;  // not given, and no default that a file could name
+    if (entry.group != group) {
+      text += fmt::format("{}# {}\n", group.empty() ? "" : "\n", entry.group);
+      group = entry.group;
+    }
+    text += fmt::format("{} = {}\n", entry.name, value);
+  }
+  return text;
+}
+
+void Options::print_help() const {
+  std::string text = fmt::format("{}\n\nUsage: ae {}\n", summary_, usage_);
+  constexpr std::size_t kColumn = 30;
+  for (const Entry& argument : arguments_) {
+    text += fmt::format("  {:<{}}{}\n", argument.name, kColumn - 2, argument.description);
+  }
+  std::string group;
+  for (const Entry& entry : entries_) {
+    if (entry.group != group) {
+      group = entry.group;
+      text += fmt::format("\n{}:\n", group);
+    }
+    const std::string left = fmt::format("  --{} {}", entry.name, entry.placeholder);
+    const std::string shown =
+        entry.default_text.empty() ? "" : fmt::format(" [{}]", entry.default_text);
+    text += fmt::format("{:<{}}{}{}\n", left, kColumn, entry.description, shown);
+  }
+  text += fmt::format("\n{:<{}}{}\n{:<{}}{}\n", "  --config FILE", kColumn,
+                      "take options from a TOML file; flags win over it", "  --help", kColumn,
+                      "print this");
+  text += "\nExamples:\n";
+  for (const std::string& example : examples_) text += fmt::format("  {}\n", example);
+  print(text);
+}
+
+void DataOptions::add_to(Options& options) {
+  options.add("data", data, "NAME|PATH", "mnist, fashion-mnist, or an IDX, IDX.gz or .npy file");
+  options.add("data-dir", data_dir, "DIR",
+              "where named data sets are; else $AE_DATA_DIR, ~/.cache/ae");
+  options.add("limit", limit, "N", "use the first N rows; 0 takes all");
+}
+
+std::filesystem::path DataOptions::directory() const {
+  return data_dir.empty() ? default_data_directory() : data_dir;
+}
+
+void add_device_options(Options& options, DeviceOptions& device) {
+  options.add("device", device.device, "NAME", "auto, cpu, cuda or cuda:N");
+  options.add("threads", device.threads, "N", "CPU threads; 0 takes every core");
+}
+
+Dataset limited(Dataset data, std::int64_t limit) {
+  if (limit < 0) {
+    throw UsageError(fmt::format("--limit is {}, it must be at least 1, or 0 for all rows", limit));
+  }
+  return limit == 0 ? std::move(data) : data.first(limit);
+}
+
+}  // namespace ae::cli

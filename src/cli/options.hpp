@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "ae/train.hpp"
+
+namespace ae::cli {
+
+/// The options of one command: what they are called, what they mean, where their values go. Wraps
+/// CLI11 to give every command the same help, the same errors, and a configuration file in which
+/// each option has its own name.
+class Options {
+ public:
+  /// `usage` follows "ae ", e.g. "train [options]".
+  Options(std::string usage, std::string summary);
+
+  /// The options added from here on are listed under `title`.
+  void group(std::string title) { group_ = std::move(title); }
+
+  /// --name VALUE. The variable's present value is the default.
+  void add(const std::string& name, std::string& value, const std::string& placeholder,
+           const std::string& description);
+  void add(const std::string& name, std::filesystem::path& value, const std::string& placeholder,
+           const std::string& description);
+  void add(const std::string& name, std::int64_t& value, const std::string& placeholder,
+           const std::string& description);
+  void add(const std::string& name, std::uint64_t& value, const std::string& placeholder,
+           const std::string& description);
+  void add(const std::string& name, int& value, const std::string& placeholder,
+           const std::string& description);
+  void add(const std::string& name, float& value, const std::string& placeholder,
+           const std::string& description);
+  /// A comma-separated list; an array in configuration files.
+  void add(const std::string& name, std::vector<std::int64_t>& value,
+           const std::string& placeholder, const std::string& description);
+  /// --name
+  void add_flag(const std::string& name, bool& value, const std::string& description);
+
+  /// A required argument without a name, in the order of calls.
+  void add_argument(const std::string& name, std::filesystem::path& value,
+                    const std::string& description);
+
+  void add_example(std::string command) { examples_.push_back(std::move(command)); }
+
+  /// Reads the arguments after the command's name. Returns false if they asked for help, which is
+  /// then on stdout. With `--config FILE`, the file's values come first and flags win over them.
+  /// @throws UsageError for anything that cannot be understood.
+  bool parse(const std::vector<std::string>& arguments);
+
+  /// True if the option was given, by flag or file.
+  [[nodiscard]] bool given(const std::string& name) const;
+
+  /// Every option and its value now, as a configuration file that repeats the command.
+  [[nodiscard]] std::string to_toml() const;
+
+ private:
+  struct Entry {
+    std::string group;
+    std::string name;
+    std::string placeholder;
+    std::string description;
+    std::string default_text;
+    std::function<std::string()> toml_value;
+    bool is_flag = false;
+  };
+
+  template <typename Value>
+  void add_entry(const std::string& name, Value& value, const std::string& placeholder,
+                 const std::string& description);
+  void add_default_policy(CLI::Option* option);
+  [[nodiscard]] std::vector<std::string> config_arguments(const std::filesystem::path& file) const;
+  [[nodiscard]] std::vector<std::string> names() const;
+  void print_help() const;
+
+  std::string usage_;
+  std::string summary_;
+  std::string group_ = "Options";
+  CLI::App app_;
+  std::vector<Entry> entries_;
+  std::vector<Entry> arguments_;
+  std::vector<std::string> examples_;
+};
+
+/// Which rows a command works on.
+struct DataOptions {
+  std::string data = "mnist";
+  std::filesystem::path data_dir;  ///< empty: default_data_directory()
+  std::int64_t limit = 0;          ///< 0: all
+
+  void add_to(Options& options);
+  [[nodiscard]] std::filesystem::path directory() const;
+};
+
+/// Adds --device and --threads.
+void add_device_options(Options& options, DeviceOptions& device);
+
+/// The first `limit` rows, all for 0. @throws UsageError for a negative limit.
+Dataset limited(Dataset data, std::int64_t limit);
+
+}  // namespace ae::cli

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace ae::cli {
+
+/// Writes to stdout and flushes. @throws Error if that fails (a full disk, a closed pipe): what a
+/// script waits for must not be lost in silence.
+void print(std::string_view text);
+
+/// One JSON object on a line of its own. NaN becomes null.
+void print_json(const nlohmann::ordered_json& object);
+
+bool stdout_is_terminal();
+
+/// Columns of the terminal, 80 if it does not say.
+int terminal_width();
+
+}  // namespace ae::cli

@@ -1,0 +1,91 @@
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "ae/ae.hpp"
+
+#include "cli/commands.hpp"
+#include "cli/model_data.hpp"
+#include "cli/options.hpp"
+#include "cli/output.hpp"
+#include "cli/samples_file.hpp"
+#include "report/html.hpp"
+#include "report/image_grid.hpp"
+
+namespace ae::cli {
+
+namespace {
+
+/// Rows first … first + count - 1 as floats.
+Dataset select(const Dataset& data, std::int64_t first, std::int64_t count) {
+  if (first < 0 || count < 1) {
+    throw UsageError(
+        fmt::format("--first is {} and --count {}, they must be at least 0 and 1", first, count));
+  }
+  if (first >= data.rows()) {
+    throw UsageError(fmt::format("--first is {}, but {} has rows 0 to {}", first, data.source(),
+                                 data.rows() - 1));
+  }
+  count = std::min(count, data.rows() - first);
+  const auto size = static_cast<std::size_t>(data.row_size());
+  std::vector<float> values(static_cast<std::size_t>(count) * size);
+  for (std::int64_t i = 0; i < count; ++i) {
+    data.copy_row(first + i, std::span(values).subspan(static_cast<std::size_t>(i) * size, size));
+  }
+  return {data.source(), data.row_shape(), std::move(values)};
+}
+
+}  // namespace
+
+int run_reconstruct(const Arguments& arguments) {
+  std::filesystem::path model_path;
+  ModelDataOptions data;
+  DeviceOptions device;
+  std::filesystem::path out = "reconstructions.png";
+  std::int64_t first = 0;
+  std::int64_t count = 20;
+  int columns = 10;
+  bool json = false;
+
+  Options options("reconstruct MODEL [options]",
+                  "Originals above their reconstructions, as a picture.");
+  options.add_argument("MODEL", model_path, "a model.safetensors that ae train wrote");
+  data.add_to(options);
+  options.add("first", first, "N", "begin at this row");
+  options.add("count", count, "N", "this many rows");
+  options.group("Running");
+  add_device_options(options, device);
+  options.group("Output");
+  options.add("out", out, "FILE", "a picture (.png), or the reconstructions alone (.npy)");
+  options.add("columns", columns, "N", "pairs a line, in a picture");
+  options.add_flag("json", json, "one JSON object on stdout");
+  options.add_example("ae reconstruct runs/mnist-32/model.safetensors --out digits.png");
+  options.add_example(
+      "ae reconstruct model.safetensors --data new.npy --count 1000 --out new-out.npy");
+  if (!options.parse(arguments)) return 0;
+  const bool picture = is_picture(out);
+
+  const Model model = load_model(model_path);
+  const Dataset originals = select(data.load(options, model), first, count);
+  const std::vector<float> samples = reconstruct(model, originals, device);
+  if (picture) {
+    report::write_png(
+        report::reconstruction_grid(model.spec.input_shape, originals.floats(), samples, columns),
+        out);
+  } else {
+    write_samples(out, model.spec.input_shape, samples);
+  }
+  if (json) {
+    print_json({{"event", "reconstruct"}, {"rows", originals.rows()}, {"out", out.string()}});
+  } else {
+    print(fmt::format("{} reconstructions  {}\n", report::format_count(originals.rows()),
+                      out.string()));
+  }
+  return 0;
+}
+
+}  // namespace ae::cli

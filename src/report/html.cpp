@@ -1,0 +1,73 @@
+#include "report/html.hpp"
+
+#include <cmath>
+#include <cstddef>
+
+#include <fmt/format.h>
+
+namespace ae::report {
+
+std::string escape_html(std::string_view text) {
+  std::string escaped;
+  escaped.reserve(text.size());
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
+      default:
+        escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string encode_base64(std::span<const std::uint8_t> bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t count = bytes.size() - i;
+    const std::uint32_t second = count > 1 ? bytes[i + 1] : 0U;
+    const std::uint32_t third = count > 2 ? bytes[i + 2] : 0U;
+    const std::uint32_t group = std::uint32_t{bytes[i]} << 16U | second << 8U | third;
+    text += kDigits[group >> 18U];
+    text += kDigits[group >> 12U & 63U];
+    text += count > 1 ? kDigits[group >> 6U & 63U] : '=';
+    text += count > 2 ? kDigits[group & 63U] : '=';
+  }
+  return text;
+}
+
+std::string format_loss(double loss) {
+  if (std::isnan(loss)) return "–";
+  const double size = std::abs(loss);
+  if (size >= 1000 || (size != 0 && size < 1e-4)) return fmt::format("{:.4g}", loss);
+  if (size >= 10) return fmt::format("{:.2f}", loss);
+  if (size >= 1) return fmt::format("{:.3f}", loss);
+  return fmt::format("{:.4f}", loss);
+}
+
+std::string format_count(std::int64_t count) {
+  std::string digits = std::to_string(count);
+  const std::ptrdiff_t first = count < 0 ? 1 : 0;
+  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > first; at -= 3) {
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  }
+  return digits;
+}
+
+}  // namespace ae::report

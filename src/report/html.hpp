@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ae::report {
+
+/// With &, <, >, " and ' as entities: safe in text and in attributes.
+std::string escape_html(std::string_view text);
+
+std::string encode_base64(std::span<const std::uint8_t> bytes);
+
+/// Four significant digits or so, "–" for NaN.
+std::string format_loss(double loss);
+
+/// "60,000"
+std::string format_count(std::int64_t count);
+
+}  // namespace ae::report

@@ -1,0 +1,129 @@
+#include "report/image_grid.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string>
+
+#include <fmt/format.h>
+#include <png.h>
+
+#include "ae/error.hpp"
+
+#include "io/atomic_file.hpp"
+
+namespace ae::report {
+
+namespace {
+
+constexpr std::uint8_t kBackground = 40;  ///< between images: a dark grey, so that black ones show
+constexpr int kHairline = 2;              ///< between an original and its reconstruction
+constexpr int kGutter = 6;                ///< between pairs, and around the whole
+
+std::uint8_t to_grey(float value) {
+  // The comparison sends NaN to black.
+  return value > 0.0F ? static_cast<std::uint8_t>(std::lround(std::min(value, 1.0F) * 255.0F)) : 0;
+}
+
+/// An image of one grey, to be drawn upon.
+Image canvas(int width, int height) {
+  return {width, height,
+          std::vector<std::uint8_t>(
+              static_cast<std::size_t>(width) * static_cast<std::size_t>(height), kBackground)};
+}
+
+/// Draws `sample`, (height, width), with its corner at (left, top), each pixel scale x scale.
+void draw(Image& image, int left, int top, const float* sample, int height, int width, int scale) {
+  for (int y = 0; y < height * scale; ++y) {
+    std::uint8_t* row =
+        image.pixels.data() + static_cast<std::ptrdiff_t>(top + y) * image.width + left;
+    const float* from = sample + static_cast<std::ptrdiff_t>(y / scale) * width;
+    for (int x = 0; x < width * scale; ++x) row[x] = to_grey(from[x / scale]);
+  }
+}
+
+std::pair<int, int> require_image(const Shape& row_shape) {
+  const auto extents = image_extents(row_shape);
+  if (!extents) {
+    throw Error(fmt::format("rows of shape {} are no grey images, write them as .npy instead",
+                            to_string(row_shape)));
+  }
+  return *extents;
+}
+
+/// Rows of `bands` in turn: for each sample, one image of each band above the other.
+Image draw_grid(const Shape& row_shape, const std::vector<std::span<const float>>& bands,
+                int columns, int scale) {
+  const auto [height, width] = require_image(row_shape);
+  const std::size_t size = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  const int count = static_cast<int>(bands.front().size() / size);
+  columns = std::clamp(columns, 1, std::max(count, 1));
+  const int lines = (count + columns - 1) / columns;
+  const int stack = static_cast<int>(bands.size());
+  const int cell_width = width * scale + kGutter;
+  const int cell_height = stack * height * scale + (stack - 1) * kHairline + kGutter;
+  Image image = canvas(columns * cell_width + kGutter, lines * cell_height + kGutter);
+  for (int i = 0; i < count; ++i) {
+    const int left = kGutter + i % columns * cell_width;
+    const int top = kGutter + i / columns * cell_height;
+    for (int band = 0; band < stack; ++band) {
+      draw(image, left, top + band * (height * scale + kHairline),
+           bands[static_cast<std::size_t>(band)].data() + static_cast<std::size_t>(i) * size,
+           height, width, scale);
+    }
+  }
+  return image;
+}
+
+}  // namespace
+
+std::optional<std::pair<int, int>> image_extents(const Shape& row_shape) {
+  constexpr std::int64_t kLargest = 4096;
+  std::vector<std::int64_t> extents;
+  for (const std::int64_t extent : row_shape) {
+    if (extent != 1) extents.push_back(extent);
+  }
+  if (extents.size() == 1 && row_shape.size() == 1) {
+    const auto side = static_cast<std::int64_t>(std::llround(std::sqrt(extents[0])));
+    if (side * side == extents[0]) extents = {side, side};
+  }
+  if (extents.size() != 2 || std::max(extents[0], extents[1]) > kLargest) return std::nullopt;
+  return std::pair(static_cast<int>(extents[0]), static_cast<int>(extents[1]));
+}
+
+Image reconstruction_grid(const Shape& row_shape, std::span<const float> originals,
+                          std::span<const float> reconstructions, int columns, int scale) {
+  return draw_grid(row_shape, {originals, reconstructions}, columns, scale);
+}
+
+Image image_grid(const Shape& row_shape, std::span<const float> rows, int columns, int scale) {
+  return draw_grid(row_shape, {rows}, columns, scale);
+}
+
+std::vector<std::uint8_t> encode_png(const Image& image) {
+  // libpng's simplified interface: errors come as return values, not as jumps.
+  png_image png{};
+  png.version = PNG_IMAGE_VERSION;
+  png.width = static_cast<png_uint_32>(image.width);
+  png.height = static_cast<png_uint_32>(image.height);
+  png.format = PNG_FORMAT_GRAY;
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
+  std::vector<std::uint8_t> bytes(size);
+  if (png_image_write_to_memory(&png, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr) ==
+      0) {
+    throw Error(
+        fmt::format("the picture could not be encoded, libpng says: {}; ask for fewer images",
+                    static_cast<const char*>(png.message)));
+  }
+  bytes.resize(size);
+  return bytes;
+}
+
+void write_png(const Image& image, const std::filesystem::path& path) {
+  const std::vector<std::uint8_t> png = encode_png(image);
+  io::AtomicFile file(path);
+  file.write(std::as_bytes(std::span(png)));
+  file.commit();
+}
+
+}  // namespace ae::report

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ae/dataset.hpp"
+
+namespace ae::report {
+
+/// 8-bit grey pixels, row-major.
+struct Image {
+  int width = 0;
+  int height = 0;
+  std::vector<std::uint8_t> pixels;
+};
+
+/// How rows of this shape are drawn: {h, w}, {1, h, w}, {h, w, 1}, or {n} with n a square. Nothing
+/// for shapes that are no grey image.
+std::optional<std::pair<int, int>> image_extents(const Shape& row_shape);
+
+/// Originals above their reconstructions, `columns` pairs a line, values in [0, 1] (others are
+/// clipped), with a hairline between pairs; every pixel enlarged `scale` times.
+Image reconstruction_grid(const Shape& row_shape, std::span<const float> originals,
+                          std::span<const float> reconstructions, int columns, int scale = 2);
+
+/// Images one beside the other, `columns` a line.
+Image image_grid(const Shape& row_shape, std::span<const float> rows, int columns, int scale = 2);
+
+std::vector<std::uint8_t> encode_png(const Image& image);
+/// The file appears whole or not at all.
+void write_png(const Image& image, const std::filesystem::path& path);
+
+}  // namespace ae::report

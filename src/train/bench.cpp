@@ -1,0 +1,110 @@
+#include "train/bench.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "backend/backend.hpp"
+#include "backend/timing_backend.hpp"
+#include "train/evaluation.hpp"
+#include "train/trainer.hpp"
+
+namespace ae {
+
+namespace {
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// All timings of one stage, in the order in which stages first appear within a step.
+struct StageSamples {
+  std::string stage;
+  double gflop = 0;
+  std::vector<double> seconds;
+};
+
+/// GFLOP/s on a product that every part of the device can be busy with and whose operands stay in
+/// cache: (4096, 256)·(256, 256). The best of many, since other programs only ever slow it down.
+double measure_gemm_rate(Backend& backend) {
+  constexpr std::int64_t kRows = 4096;
+  constexpr std::int64_t kWidth = 256;
+  constexpr int kRepeats = 50;
+  const DeviceArray<float> x(backend, kRows * kWidth);
+  const DeviceArray<float> w(backend, kWidth * kWidth);
+  const DeviceArray<float> y(backend, kRows * kWidth);
+  double best = std::numeric_limits<double>::infinity();
+  const std::unique_ptr<Backend> timing = make_timing_backend(
+      backend, [&](const TimedOperation& op) { best = std::min(best, op.seconds / op.flop); });
+  for (int i = 0; i < kRepeats; ++i) {
+    timing->dense_forward({.layer = {},
+                           .x = {x.data(), kRows, kWidth},
+                           .w = {w.data(), kWidth, kWidth},
+                           .y = {y.data(), kRows, kWidth}});
+  }
+  return 1e-9 / best;
+}
+
+}  // namespace
+
+BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const TrainOptions& options,
+                           int repeats) {
+  options.validate();
+  require_fit(spec, data);
+  require_loss_fits(spec, data, options.loss);
+  const std::unique_ptr<Backend> backend = make_backend(options.device);
+
+  // One epoch to warm up, `repeats` that count.
+  TrainOptions whole_epochs = options;
+  whole_epochs.epochs = repeats + 1;
+  whole_epochs.on_progress = nullptr;
+  Model model = Model::initialize(spec, options.seed);
+  const TrainResult trained = Trainer(*backend, model, data, nullptr, whole_epochs).run();
+  std::vector<double> epoch_seconds;
+  for (std::size_t i = 1; i < trained.epochs.size(); ++i) {
+    epoch_seconds.push_back(trained.epochs[i].seconds);
+  }
+
+  const std::int64_t batch = std::min(options.batch_size, data.rows());
+  std::vector<StageSamples> stages;
+  const auto note = [&](const TimedOperation& op) {
+    if (op.rows != batch && op.rows != 0) return;  // the short last batch
+    std::string name = op.layer.empty() ? std::string(op.stage)
+                                        : std::string(op.layer) + " " + std::string(op.stage);
+    auto found = std::find_if(stages.begin(), stages.end(),
+                              [&](const StageSamples& stage) { return stage.stage == name; });
+    if (found == stages.end()) {
+      found = stages.insert(stages.end(), {std::move(name), op.flop * 1e-9, {}});
+    }
+    found->seconds.push_back(op.seconds);
+  };
+  const std::unique_ptr<Backend> timing = make_timing_backend(*backend, note);
+  TrainOptions one_epoch = whole_epochs;
+  one_epoch.epochs = 1;
+  one_epoch.on_epoch = nullptr;
+  Trainer(*timing, model, data, nullptr, one_epoch).run();
+
+  BenchResult result;
+  result.device = backend->name();
+  result.batch_size = batch;
+  result.steps_per_epoch = (data.rows() + batch - 1) / batch;
+  if (!epoch_seconds.empty()) {
+    result.epoch_seconds = median(epoch_seconds);
+    result.epoch_seconds_min = *std::min_element(epoch_seconds.begin(), epoch_seconds.end());
+    result.epoch_seconds_max = *std::max_element(epoch_seconds.begin(), epoch_seconds.end());
+  }
+  for (const StageSamples& stage : stages) {
+    result.stages.push_back({stage.stage, median(stage.seconds), stage.gflop});
+    result.step_seconds += result.stages.back().seconds;
+  }
+  result.gemm_peak_gflops = measure_gemm_rate(*backend);
+  return result;
+}
+
+}  // namespace ae

@@ -1,0 +1,97 @@
+#include "ae/train.hpp"
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ae/error.hpp"
+
+#include "backend/backend.hpp"
+#include "train/evaluation.hpp"
+#include "train/trainer.hpp"
+
+namespace ae {
+
+namespace {
+
+template <typename Enum, std::size_t kSize>
+using Names = std::array<std::pair<Enum, std::string_view>, kSize>;
+
+constexpr Names<Loss, 2> kLosses{{{Loss::bce, "bce"}, {Loss::mse, "mse"}}};
+constexpr Names<Reduction, 2> kReductions{{{Reduction::mean, "mean"}, {Reduction::sum, "sum"}}};
+
+template <typename Enum, std::size_t kSize>
+std::string_view name_of(const Names<Enum, kSize>& names, Enum value) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
+  }
+  return "unknown";
+}
+
+template <typename Enum, std::size_t kSize>
+Enum value_of(const Names<Enum, kSize>& names, std::string_view what, std::string_view wanted) {
+  std::string known_names;
+  for (const auto& [known, name] : names) {
+    if (name == wanted) return known;
+    known_names += (known_names.empty() ? "" : ", ") + std::string(name);
+  }
+  throw UsageError(fmt::format("there is no {} '{}', choose one of {}", what, wanted, known_names));
+}
+
+void require(bool holds, std::string_view what, double value, std::string_view range) {
+  if (!holds) throw UsageError(fmt::format("{} is {}, it must be {}", what, value, range));
+}
+
+}  // namespace
+
+std::string_view to_string(Loss loss) {
+  return name_of(kLosses, loss);
+}
+std::string_view to_string(Reduction reduction) {
+  return name_of(kReductions, reduction);
+}
+Loss parse_loss(std::string_view name) {
+  return value_of(kLosses, "loss", name);
+}
+Reduction parse_reduction(std::string_view name) {
+  return value_of(kReductions, "reduction", name);
+}
+
+void TrainOptions::validate() const {
+  constexpr double kMostRows = std::numeric_limits<std::int32_t>::max();
+  const auto number = [](auto value) { return static_cast<double>(value); };
+  require(epochs >= 0 && number(epochs) <= kMostRows, "the number of epochs", number(epochs),
+          "from 0 to 2147483647");
+  require(batch_size >= 1 && number(batch_size) <= kMostRows, "the batch size", number(batch_size),
+          "from 1 to 2147483647");
+  require(std::isfinite(adam.learning_rate) && adam.learning_rate > 0, "the learning rate",
+          number(adam.learning_rate), "above 0");
+  require(adam.beta1 >= 0 && adam.beta1 < 1, "beta1", number(adam.beta1), "at least 0 and below 1");
+  require(adam.beta2 >= 0 && adam.beta2 < 1, "beta2", number(adam.beta2), "at least 0 and below 1");
+  require(std::isfinite(adam.epsilon) && adam.epsilon > 0, "epsilon", number(adam.epsilon),
+          "above 0");
+}
+
+TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
+                  const TrainOptions& options) {
+  options.validate();
+  model.spec.validate();
+  for (const Dataset* data : {&training, validation}) {
+    if (data == nullptr) continue;
+    require_fit(model.spec, *data);
+    require_loss_fits(model.spec, *data, options.loss);
+  }
+  if (training.rows() > std::numeric_limits<std::int32_t>::max()) {
+    throw Error(
+        fmt::format("{} has {} rows, more than the 2147483647 that can be shuffled, use fewer",
+                    training.source(), training.rows()));
+  }
+  const std::unique_ptr<Backend> backend = make_backend(options.device);
+  return Trainer(*backend, model, training, validation, options).run();
+}
+
+}  // namespace ae

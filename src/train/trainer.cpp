@@ -1,0 +1,140 @@
+#include "train/trainer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "ae/error.hpp"
+
+#include "train/shuffle.hpp"
+
+namespace ae {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kProgressInterval = 0.1;  // seconds
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const Dataset* validation,
+                 const TrainOptions& options)
+    : backend_(backend),
+      model_(model),
+      options_(options),
+      rows_(training.rows()),
+      batch_(std::min(options.batch_size, training.rows())),
+      steps_per_epoch_((rows_ + batch_ - 1) / batch_),
+      density_(training.density()),
+      data_(backend.make_resident(training)),
+      order_(static_cast<std::size_t>(rows_)),
+      permutation_(backend, rows_),
+      step_count_(backend, 1),
+      loss_sum_(backend, 1),
+      x_(backend, batch_ * training.row_size()),
+      parameters_(backend, model),
+      gradients_(backend, parameters_.size()),
+      adam_m_(backend, parameters_.size()),
+      adam_v_(backend, parameters_.size()),
+      network_(backend, model.spec, parameters_, batch_, Network::Use::training) {
+  if (validation != nullptr) validation_.emplace(backend, model.spec, parameters_, *validation);
+  full_step_ = backend.record([this] { step(batch_); });
+  const std::int64_t remainder = rows_ % batch_;
+  if (remainder != 0) last_step_ = backend.record([this, remainder] { step(remainder); });
+}
+
+void Trainer::step(std::int64_t rows) {
+  const Matrix x{x_.data(), rows, data_->row_size()};
+  const auto scale =
+      static_cast<float>(1 / loss_divisor(options_.reduction, rows, data_->row_size()));
+
+  backend_.gather_batch({.data = data_.get(),
+                         .permutation = permutation_.data(),
+                         .step = step_count_.data(),
+                         .steps_per_epoch = steps_per_epoch_,
+                         .batch_size = batch_,
+                         .x = x});
+  const Matrix logits = network_.run_to_logits(x, density_);
+  network_.backward(x, density_, logits, options_.loss, scale, gradients_.data(), loss_sum_.data());
+  backend_.adam_step({.options = options_.adam,
+                      .parameters = parameters_.data(),
+                      .gradients = gradients_.data(),
+                      .m = adam_m_.data(),
+                      .v = adam_v_.data(),
+                      .count = parameters_.size(),
+                      .step = step_count_.data()});
+}
+
+TrainResult Trainer::run() {
+  TrainResult result;
+  result.device = backend_.name();
+  const Clock::time_point start = Clock::now();
+
+  for (std::int64_t epoch = 1; epoch <= options_.epochs && !result.interrupted; ++epoch) {
+    EpochResult finished{.epoch = epoch};
+    result.interrupted = !run_epoch(epoch, finished);
+    if (result.interrupted) break;
+    finished.validation_loss = validation_ ? validation_->mean(options_.loss, options_.reduction)
+                                           : std::numeric_limits<double>::quiet_NaN();
+    result.epochs.push_back(finished);
+    if (options_.on_epoch) options_.on_epoch(finished);
+  }
+
+  parameters_.download(model_);
+  result.seconds = seconds_since(start);
+  return result;
+}
+
+bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
+  const Clock::time_point start = Clock::now();
+  shuffle_rows(options_.seed, epoch, order_);
+  permutation_.upload(order_);
+  loss_sum_.clear();
+
+  double next_report = kProgressInterval;
+  for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
+    const bool is_short = last_step_ && step + 1 == steps_per_epoch_;
+    (is_short ? last_step_ : full_step_)->replay();
+    if (options_.stop_requested && options_.stop_requested()) return false;
+    if (options_.on_progress) {
+      const double seconds = seconds_since(start);
+      if (seconds < next_report) continue;
+      next_report = seconds + kProgressInterval;
+      report_progress(epoch, (step + 1) * batch_, seconds);
+    }
+  }
+
+  double sum = 0;
+  loss_sum_.download({&sum, 1});
+  result.train_loss = sum / loss_divisor(options_.reduction, rows_, data_->row_size());
+  result.seconds = seconds_since(start);
+  result.samples_per_second = static_cast<double>(rows_) / result.seconds;
+  if (!std::isfinite(result.train_loss)) {
+    throw Error(
+        fmt::format("training diverged, the loss of epoch {} is not a number, use a smaller "
+                    "learning rate (it is {})",
+                    epoch, options_.adam.learning_rate));
+  }
+  return true;
+}
+
+void Trainer::report_progress(std::int64_t epoch, std::int64_t samples, double seconds) const {
+  samples = std::min(samples, rows_);
+  options_.on_progress(
+      {.epoch = epoch,
+       .samples_done = samples,
+       .samples = rows_,
+       .running_loss = backend_.peek(loss_sum_.data()) /
+                       loss_divisor(options_.reduction, samples, data_->row_size()),
+       .seconds = seconds});
+}
+
+}  // namespace ae

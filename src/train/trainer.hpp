@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ae/train.hpp"
+
+#include "backend/backend.hpp"
+#include "model/network.hpp"
+#include "train/evaluation.hpp"
+
+namespace ae {
+
+/// One training: a model, its data and its optimiser's state on a device. The step is recorded once
+/// and replayed for every batch; the batch is chosen by the device's own step counter.
+class Trainer {
+ public:
+  Trainer(Backend& backend, Model& model, const Dataset& training, const Dataset* validation,
+          const TrainOptions& options);
+
+  /// Trains to the end or until stopped, and leaves the numbers in the model.
+  TrainResult run();
+
+ private:
+  /// What one step does, for a batch of `rows`.
+  void step(std::int64_t rows);
+  /// Trains through one order of the rows. False if stopped on the way.
+  bool run_epoch(std::int64_t epoch, EpochResult& result);
+  void report_progress(std::int64_t epoch, std::int64_t samples, double seconds) const;
+
+  Backend& backend_;
+  Model& model_;
+  const TrainOptions& options_;
+  std::int64_t rows_;
+  std::int64_t batch_;
+  std::int64_t steps_per_epoch_;
+  double density_;
+
+  std::unique_ptr<ResidentData> data_;
+  std::vector<std::int32_t> order_;  ///< of the epoch to come
+  DeviceArray<std::int32_t> permutation_;
+  DeviceArray<std::int64_t> step_count_;
+  DeviceArray<double> loss_sum_;
+  DeviceArray<float> x_;
+  Parameters parameters_;
+  DeviceArray<float> gradients_;
+  DeviceArray<float> adam_m_;
+  DeviceArray<float> adam_v_;
+  Network network_;
+  std::optional<Evaluation> validation_;
+  std::unique_ptr<RecordedStep> full_step_;
+  std::unique_ptr<RecordedStep> last_step_;  ///< of an epoch, where its batch is shorter
+};
+
+}  // namespace ae
