@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ae/device.hpp"
+
+#include "backend/backend.hpp"
+#include "backend/cpu/vector_kernels.hpp"
+#include "oracle.hpp"
+
+namespace ae::test {
+
+/// Sets an environment variable for as long as it lives.
+class EnvironmentVariable {
+ public:
+  EnvironmentVariable(std::string name, const std::string& value) : name_(std::move(name)) {
+    if (const char* old = std::getenv(name_.c_str())) old_ = old;
+    ::setenv(name_.c_str(), value.c_str(), 1);
+  }
+  ~EnvironmentVariable() {
+    if (old_) {
+      ::setenv(name_.c_str(), old_->c_str(), 1);
+    } else {
+      ::unsetenv(name_.c_str());
+    }
+  }
+  EnvironmentVariable(const EnvironmentVariable&) = delete;
+  EnvironmentVariable& operator=(const EnvironmentVariable&) = delete;
+
+ private:
+  std::string name_;
+  std::optional<std::string> old_;
+};
+
+/// Something that operations run on, in one of its forms.
+struct Target {
+  DeviceOptions options;
+  std::string instruction_set;  ///< of the CPU; empty elsewhere
+  Precision precision;
+
+  [[nodiscard]] std::string name() const {
+    std::string text = options.device;
+    if (!instruction_set.empty()) text += "_" + instruction_set;
+    if (options.threads > 0) text += "_" + std::to_string(options.threads) + "_threads";
+    return text;
+  }
+
+  [[nodiscard]] Target with_threads(int threads) const {
+    Target target = *this;
+    target.options.threads = threads;
+    return target;
+  }
+
+  /// Only the CPU counts its threads.
+  [[nodiscard]] std::vector<int> thread_counts() const {
+    return options.device == "cpu" ? std::vector<int>{1, 2, 4} : std::vector<int>{0};
+  }
+
+  [[nodiscard]] std::unique_ptr<Backend> make() const {
+    std::optional<EnvironmentVariable> wanted;
+    if (!instruction_set.empty()) wanted.emplace("AE_ISA", instruction_set);
+    return make_backend(options);
+  }
+};
+
+inline void PrintTo(const Target& target, std::ostream* stream) { *stream << target.name(); }
+
+/// Every device that is usable here; the CPU once for each instruction set it has.
+inline std::vector<Target> devices() {
+  std::vector<Target> found;
+  for (const DeviceInfo& device : list_devices()) {
+    if (!device.usable) continue;
+    if (device.name == "cpu") {
+      for (const cpu::VectorKernels* kernels : cpu::usable_vector_kernels()) {
+        found.push_back({{"cpu", 1}, kernels->instruction_set, {}});
+      }
+    } else {
+      found.push_back({{device.name, 0}, "", {}});
+    }
+  }
+  return found;
+}
+
+/// The same, once for each number of threads.
+inline std::vector<Target> targets() {
+  std::vector<Target> found;
+  for (const Target& device : devices()) {
+    for (const int threads : device.thread_counts()) found.push_back(device.with_threads(threads));
+  }
+  return found;
+}
+
+/// A test's name may hold letters, digits and underscores.
+inline std::string test_name(const ::testing::TestParamInfo<Target>& info) {
+  std::string name = info.param.name();
+  for (char& c : name) {
+    if (c == ':' || c == '-') c = '_';
+  }
+  return name;
+}
+
+}  // namespace ae::test

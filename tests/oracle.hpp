@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+/// What every operation of a backend must compute: its definition, as naive loops in double. None of
+/// this shares a formula with the product; where that has a numerically clever form, this has the
+/// textbook's.
+///
+/// Each number comes with the error that a correct computation in float may make of it. The bounds
+/// are those of rounding error analysis (Higham, "Accuracy and Stability of Numerical Algorithms",
+/// 2nd ed., chapters 2 to 4), to first order, for any order of summation, with or without fused
+/// multiply-adds: n operations in a row are off by at most n·u of the sum of what they add up.
+namespace ae::test {
+
+/// How exactly a target computes.
+struct Precision {
+  double unit = 0x1p-24;       ///< u: the largest relative error of one rounding
+  double smallest = 0x1p-126;  ///< what is smaller may be taken for zero, and become zero
+};
+
+/// What an operation must produce and how far from it a correct float computation may be.
+struct Expected {
+  double value = 0;
+  double tolerance = 0;
+};
+
+/// Row-major floats on the host.
+struct HostMatrix {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::vector<float> values;
+
+  [[nodiscard]] double at(std::int64_t row, std::int64_t col) const {
+    return static_cast<double>(values[static_cast<std::size_t>(row * cols + col)]);
+  }
+};
+
+class Oracle {
+ public:
+  explicit Oracle(Precision precision = {}) : precision_(precision) {}
+
+  /// activation(x·w + bias); an empty bias is a zero one.
+  [[nodiscard]] std::vector<Expected> dense_forward(const HostMatrix& x, const HostMatrix& w,
+                                                    std::span<const float> bias,
+                                                    Activation activation) const;
+
+  struct DenseGradients {
+    std::vector<Expected> dw;
+    std::vector<Expected> dx;
+    std::vector<Expected> dbias_below;
+  };
+  /// See DenseBackward; x is the output of an activation.
+  [[nodiscard]] DenseGradients dense_backward(const HostMatrix& x, const HostMatrix& w,
+                                              const HostMatrix& dz,
+                                              Activation activation_below) const;
+
+  struct Losses {
+    std::vector<Expected> rows;  ///< each row's Σ
+    Expected sum;
+    std::vector<Expected> dz;
+    std::vector<Expected> dbias;
+  };
+  /// See ReconstructionLoss and RowLosses. An empty bias is a zero one.
+  [[nodiscard]] Losses losses(Loss loss, Activation activation, const HostMatrix& z,
+                              std::span<const float> bias, const HostMatrix& target,
+                              float gradient_scale) const;
+
+  struct AdamState {
+    std::vector<Expected> parameters;
+    std::vector<Expected> m;
+    std::vector<Expected> v;
+  };
+  /// Step number `t` ≥ 1.
+  [[nodiscard]] AdamState adam(const AdamOptions& options, std::int64_t t,
+                               std::span<const float> parameters, std::span<const float> gradients,
+                               std::span<const float> m, std::span<const float> v) const;
+
+ private:
+  class Sum;
+
+  [[nodiscard]] Expected activate(Activation activation, Expected z) const;
+  [[nodiscard]] Expected slope(Activation activation, Expected z) const;
+  [[nodiscard]] Expected slope_from_output(Activation activation, double y) const;
+  /// z + bias, rounded.
+  [[nodiscard]] Expected logit(double z, double bias) const;
+  /// One element's loss, and its derivative with respect to z.
+  struct LossAndGradient {
+    Expected loss;
+    Expected gradient;
+  };
+  [[nodiscard]] LossAndGradient cross_entropy(Expected z, double target) const;
+  [[nodiscard]] LossAndGradient squared_error(Activation activation, Expected z,
+                                              double target) const;
+
+  Precision precision_;
+};
+
+/// Whether every value is as near as it must be; NaN never is. The message names the worst one.
+::testing::AssertionResult near(std::span<const float> actual, std::span<const Expected> expected);
+::testing::AssertionResult near(std::span<const double> actual, std::span<const Expected> expected);
+
+}  // namespace ae::test

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Builds and runs the whole test suite, everything that can run on this machine, and closes with one
+# line: how many passed, failed and were skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+  cat <<'TEXT'
+Usage: tools/test.sh [--yes] [PRESET…]
+
+  PRESET   release (the default), dev (AddressSanitizer, UBSan) or tsan (ThreadSanitizer)
+  --yes    do not ask before using sudo
+TEXT
+}
+
+yes=()
+presets=()
+for argument in "$@"; do
+  case $argument in
+    --yes) yes=(--yes) ;;
+    --help | -h) usage; exit 0 ;;
+    release | dev | tsan) presets+=("$argument") ;;
+    *) echo "test: there is no option or preset $argument" >&2; usage >&2; exit 2 ;;
+  esac
+done
+[[ ${#presets[@]} -gt 0 ]] || presets=(release)
+
+tools/install_dependencies.sh --tests "${yes[@]}"
+# Some tests train on the real digits. Without them they are skipped, and say so.
+tools/fetch_mnist.sh mnist --quiet || echo "test: without MNIST, some tests will be skipped" >&2
+
+results=()
+failed=0
+for preset in "${presets[@]}"; do
+  tools/build.sh "$preset" -DAE_BUILD_TESTS=ON
+  # GoogleTest's cases share their machine with each other and with threads of their own.
+  result=$PWD/build/$preset/tests.xml
+  ctest --preset "$preset" --output-junit "$result" -j "$(nproc)" || failed=1
+  results+=("$result")
+done
+python3 tools/summarize_tests.py "${results[@]}" || failed=1
+exit "$failed"
