@@ -113,7 +113,7 @@ PcaSums pca_sums(const PrincipalComponents& pca, Loss loss, double clip, const D
 double best_clip(const PrincipalComponents& pca, const Dataset& training) {
   double best = 0;
   double best_loss = std::numeric_limits<double>::infinity();
-  for (const double clip : {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05}) {
+  for (const double clip : {1e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05}) {
     const std::int64_t rows = std::min(kClipRows, training.rows());
     const double loss = pca_sums(pca, Loss::bce, clip, training, rows).loss;
     if (loss < best_loss) {

@@ -278,7 +278,8 @@ void sparse_forward(const ConstTile& x, const float* w, std::int64_t units, floa
   NonZeros non_zeros;
   for (std::int64_t row = 0; row < x.rows; ++row) {
     float* out = y + row * units;
-    for (std::int64_t begin = 0; begin < x.cols; begin += kStretch) {
+    std::int64_t begin = 0;
+    do {  // once even if there are no inputs: y = 0 then
       const std::int64_t inputs = x.cols - begin < kStretch ? x.cols - begin : kStretch;
       find_non_zeros(x.data + row * x.stride + begin, inputs, units, non_zeros);
       const float* weights = w + begin * units;
@@ -289,7 +290,8 @@ void sparse_forward(const ConstTile& x, const float* w, std::int64_t units, floa
       for (; unit < units; unit += kSparseUnits) {
         accumulate_rows<kSparseUnits>(non_zeros, weights + unit, begin == 0, out + unit);
       }
-    }
+      begin += kStretch;
+    } while (begin < x.cols);
   }
 }
 

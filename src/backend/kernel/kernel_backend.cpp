@@ -1,0 +1,142 @@
+#include "backend/kernel/kernel_backend.hpp"
+
+#include <functional>
+
+namespace ae::AE_DEVICE_NAMESPACE {
+
+DeviceData::DeviceData(Backend& backend, const Dataset& data)
+    : rows_(data.rows()), row_size_(data.row_size()) {
+  if (data.is_bytes()) {
+    bytes_ = DeviceArray<std::uint8_t>(backend, rows_ * row_size_);
+    bytes_.upload(data.bytes());
+  } else {
+    floats_ = DeviceArray<float>(backend, rows_ * row_size_);
+    floats_.upload(data.floats());
+  }
+}
+
+std::unique_ptr<ResidentData> KernelBackend::make_resident(const Dataset& data) {
+  return std::make_unique<DeviceData>(*this, data);
+}
+
+void KernelBackend::gather_batch(const GatherBatch& op) {
+  if (planning_) return;
+  gather(static_cast<const DeviceData&>(*op.data).source(),
+         {.permutation = op.permutation,
+          .step = op.step,
+          .steps_per_epoch = op.steps_per_epoch,
+          .batch_size = op.batch_size},
+         op.x.data, op.x.rows, op.x.cols, stream());
+}
+
+void KernelBackend::gather_rows(const GatherRows& op) {
+  if (planning_) return;
+  gather(static_cast<const DeviceData&>(*op.data).source(), {.first_row = op.first_row}, op.x.data,
+         op.x.rows, op.x.cols, stream());
+}
+
+void KernelBackend::dense_forward(const DenseForward& op) {
+  if (planning_) return;
+  multiply({.m = op.y.rows,
+            .n = op.y.cols,
+            .k = op.x.cols,
+            .a = op.x.data,
+            .b = op.w.data,
+            .c = op.y.data});
+  bias_activation(op.activation, op.bias, op.y.data, op.y.rows, op.y.cols, stream());
+}
+
+void KernelBackend::dense_backward(const DenseBackward& op) {
+  const ColumnSumScratch scratch =
+      op.dx.data == nullptr ? ColumnSumScratch{} : scratch_for(op.dx.rows, op.dx.cols);
+  if (planning_) return;
+  const Product weight_gradient{.transpose_a = true,
+                                .m = op.dw.rows,
+                                .n = op.dw.cols,
+                                .k = op.dz.rows,
+                                .a = op.x.data,
+                                .b = op.dz.data,
+                                .c = op.dw.data};
+  if (op.dx.data == nullptr) {
+    multiply(weight_gradient);
+    return;
+  }
+  // The two products share an operand and nothing else.
+  multiply_beside(weight_gradient);
+  multiply({.transpose_b = true,
+            .m = op.dx.rows,
+            .n = op.dx.cols,
+            .k = op.dz.cols,
+            .a = op.dz.data,
+            .b = op.w.data,
+            .c = op.dx.data});
+  activation_gradient(op.activation_below, op.x.data, op.dx.data, op.dx.rows, op.dx.cols,
+                      op.dbias_below, scratch, stream());
+}
+
+void KernelBackend::reconstruction_loss(const ReconstructionLoss& op) {
+  const ColumnSumScratch scratch = scratch_for(op.z.rows, op.z.cols);
+  if (planning_) return;
+  ae::AE_DEVICE_NAMESPACE::reconstruction_loss({.loss = op.loss,
+                                                .activation = op.activation,
+                                                .z = op.z.data,
+                                                .bias = op.bias,
+                                                .target = op.target.data,
+                                                .gradient_scale = op.gradient_scale,
+                                                .dz = op.dz.data,
+                                                .dbias = op.dbias,
+                                                .loss_sum = op.loss_sum},
+                                               op.z.rows, op.z.cols, scratch, stream());
+}
+
+void KernelBackend::row_losses(const RowLosses& op) {
+  if (planning_) return;
+  ae::AE_DEVICE_NAMESPACE::row_losses(op.loss, op.activation, op.z.data, op.bias, op.target.data,
+                                      op.sums, op.z.rows, op.z.cols, stream());
+}
+
+void KernelBackend::adam_step(const AdamStep& op) {
+  unsigned* counter = adam_counter();
+  if (planning_) return;
+  join();
+  adam({.options = op.options,
+        .parameters = op.parameters,
+        .gradients = op.gradients,
+        .m = op.m,
+        .v = op.v,
+        .step = op.step,
+        .counter = counter},
+       op.count, stream());
+}
+
+void KernelBackend::plan(const std::function<void()>& step) {
+  planning_ = true;
+  step();
+  planning_ = false;
+}
+
+void KernelBackend::release_scratch() {
+  columns_ = {};
+  losses_ = {};
+  counters_ = {};
+  adam_counter_ = {};
+}
+
+ColumnSumScratch KernelBackend::scratch_for(std::int64_t rows, std::int64_t cols) {
+  const ColumnSumScratchSizes sizes = column_sum_scratch(rows, cols);
+  const auto grow = [this](auto& array, std::int64_t size) {
+    using Array = std::remove_reference_t<decltype(array)>;
+    if (array.size() < size) array = Array(*this, size);
+  };
+  grow(columns_, sizes.columns);
+  grow(losses_, sizes.losses);
+  grow(counters_, sizes.counters);
+  return {columns_.data(), losses_.data(), counters_.data()};
+}
+
+unsigned* KernelBackend::adam_counter() {
+  if (adam_counter_.size() == 0) adam_counter_ = DeviceArray<unsigned>(*this, 1);
+  return adam_counter_.data();
+}
+
+}  // namespace ae::AE_DEVICE_NAMESPACE

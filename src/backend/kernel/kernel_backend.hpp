@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "backend/backend.hpp"
+#include "kernels.hpp"
+
+namespace ae::AE_DEVICE_NAMESPACE {
+
+/// A data set in device memory, in its own element type.
+class DeviceData final : public ResidentData {
+ public:
+  DeviceData(Backend& backend, const Dataset& data);
+
+  [[nodiscard]] std::int64_t rows() const override { return rows_; }
+  [[nodiscard]] std::int64_t row_size() const override { return row_size_; }
+  [[nodiscard]] GatherSource source() const { return {bytes_.data(), floats_.data()}; }
+
+ private:
+  std::int64_t rows_;
+  std::int64_t row_size_;
+  DeviceArray<std::uint8_t> bytes_;
+  DeviceArray<float> floats_;
+};
+
+/// The fused operations as launches of our kernels around GEMMs. Compiled twice, like the kernels:
+/// for CUDA, where streams, memory and cuBLAS are added to it, and for the emulated device.
+class KernelBackend : public Backend {
+ public:
+  [[nodiscard]] std::unique_ptr<ResidentData> make_resident(const Dataset& data) override;
+
+  void gather_batch(const GatherBatch& op) override;
+  void gather_rows(const GatherRows& op) override;
+  void dense_forward(const DenseForward& op) override;
+  void dense_backward(const DenseBackward& op) override;
+  void reconstruction_loss(const ReconstructionLoss& op) override;
+  void row_losses(const RowLosses& op) override;
+  void adam_step(const AdamStep& op) override;
+
+ protected:
+  /// A product C = op(A)·op(B), row-major: op(A) is (m, k), op(B) (k, n).
+  struct Product {
+    bool transpose_a = false;
+    bool transpose_b = false;
+    std::int64_t m = 0;
+    std::int64_t n = 0;
+    std::int64_t k = 0;
+    const float* a = nullptr;
+    const float* b = nullptr;
+    float* c = nullptr;
+  };
+  virtual void multiply(const Product& product) = 0;
+
+  /// The same, beside whatever follows on the stream until join(). What was put on the stream
+  /// before is done first.
+  virtual void multiply_beside(const Product& product) = 0;
+  virtual void join() = 0;
+
+  [[nodiscard]] virtual Stream stream() const = 0;
+
+  /// Runs `step` once without launching anything, so that all scratch it needs is there before it
+  /// is recorded: a recording must not allocate.
+  void plan(const std::function<void()>& step);
+
+  /// To be called before the device's memory goes.
+  void release_scratch();
+
+ private:
+  /// Scratch of one use: its size is only known when operations come.
+  [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols);
+  [[nodiscard]] unsigned* adam_counter();
+
+  bool planning_ = false;
+  DeviceArray<float> columns_;
+  DeviceArray<double> losses_;
+  DeviceArray<unsigned> counters_;
+  DeviceArray<unsigned> adam_counter_;
+};
+
+}  // namespace ae::AE_DEVICE_NAMESPACE

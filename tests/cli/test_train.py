@@ -1,0 +1,198 @@
+"""ae train: the run folder, its repetition, progress, interruption."""
+
+import csv
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+from program import AE, ProgramTest, idx, pixels, read_safetensors
+
+
+class RunFolder(ProgramTest):
+    def test_holds_all_that_is_promised(self):
+        self.train()
+        self.assertEqual(sorted(os.listdir(self.path("run"))),
+                         ["config.toml", "metrics.csv", "model.safetensors", "reconstructions.png",
+                          "report.html"])
+        self.assertTrue(self.read("run/reconstructions.png").startswith(b"\x89PNG\r\n"))
+        report = self.read("run/report.html").decode()
+        self.assertIn("data:image/png;base64,", report)
+        self.assertNotRegex(report, r"(src|href)=\"?https?:")
+
+    def test_metrics_have_a_line_an_epoch(self):
+        self.train(epochs=3)
+        with open(self.path("run/metrics.csv"), newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([row["epoch"] for row in rows], ["1", "2", "3"])
+        self.assertEqual(set(rows[0]), {"epoch", "train_loss", "val_loss", "seconds",
+                                        "samples_per_second"})
+        losses = [float(row["train_loss"]) for row in rows]
+        self.assertLess(losses[2], losses[0])
+
+    def test_model_is_safetensors_with_pytorch_shapes(self):
+        self.train("--hidden", "6,3")
+        metadata, tensors = read_safetensors(self.path("run/model.safetensors"))
+        self.assertEqual({name: shape for name, (shape, _) in tensors.items()},
+                         {"encoder.0.weight": [6, 16], "encoder.0.bias": [6],
+                          "encoder.1.weight": [3, 6], "encoder.1.bias": [3],
+                          "decoder.0.weight": [6, 3], "decoder.0.bias": [6],
+                          "decoder.1.weight": [16, 6], "decoder.1.bias": [16]})
+        self.assertEqual(json.loads(metadata["model"])["input_shape"], [4, 4])
+        self.assertEqual(json.loads(metadata["training"])["seed"], "1")
+
+    def test_default_folder_is_never_an_earlier_run(self):
+        arguments = ["train", "--data", "data.idx", "--hidden", "4", "--epochs", "1", "--no-report"]
+        self.ok(*arguments)
+        first = self.read("runs/data-4/model.safetensors")
+        self.ok(*arguments, "--seed", "2")
+        self.assertEqual(self.read("runs/data-4/model.safetensors"), first)
+        self.assertNotEqual(self.read("runs/data-4-2/model.safetensors"), first)
+
+    def test_no_report(self):
+        self.train("--no-report")
+        self.assertFalse(os.path.exists(self.path("run/report.html")))
+
+    def test_zero_epochs_save_the_initial_model(self):
+        self.train(epochs=0)
+        _, tensors = read_safetensors(self.path("run/model.safetensors"))
+        weights = tensors["encoder.0.weight"][1]
+        limit = (6 / (16 + 4)) ** 0.5
+        self.assertLessEqual(max(map(abs, weights)), limit)
+        self.assertGreater(max(map(abs, weights)), 0.8 * limit)
+        self.assertEqual(set(tensors["decoder.0.bias"][1]), {0.0})
+
+
+class SameBits(ProgramTest):
+    def model(self, *arguments):
+        self.train("--no-report", *arguments, out="same")
+        return self.read("same/model.safetensors")
+
+    def test_again_and_with_any_number_of_threads(self):
+        first = self.model("--threads", "1")
+        self.assertEqual(self.model("--threads", "1"), first)
+        self.assertEqual(self.model("--threads", "2"), first)
+        self.assertEqual(self.model("--threads", "4"), first)
+
+    def test_another_seed_is_another_model(self):
+        self.assertNotEqual(self.model("--seed", "2"), self.model("--seed", "1"))
+
+    def test_the_written_configuration_repeats_the_run(self):
+        self.train("--seed", "5", "--learning-rate", "0.0123456789", "--hidden", "5,3", "--loss",
+                   "mse", "--reduction", "sum", "--activation", "tanh")
+        first = self.read("run/model.safetensors")
+        self.ok("train", "--config", "run/config.toml", "--out", "again")
+        self.assertEqual(self.read("again/model.safetensors"), first)
+        self.ok("train", "--config", "run/config.toml")
+        self.assertEqual(self.read("run/model.safetensors"), first)
+
+
+class Configuration(ProgramTest):
+    def test_flags_win_over_the_file(self):
+        self.write("c.toml", b"data = 'data.idx'\nhidden = [5, 3]\nepochs = 7\nno-report = true\n")
+        lines = self.json_lines(self.ok("train", "--epochs", "1", "--config", "c.toml", "--json",
+                                        "--out", "run"))
+        self.assertEqual(lines[-1]["epochs"], 1)
+        _, tensors = read_safetensors(self.path("run/model.safetensors"))
+        self.assertEqual(tensors["encoder.1.weight"][0], [3, 5])
+        self.assertFalse(os.path.exists(self.path("run/report.html")))
+
+    def test_what_is_wrong_in_the_file(self):
+        cases = {
+            b"epochs = 1\nepoch = 2\n": ["c.toml, line 2", "'epoch'", "did you mean epochs"],
+            b"epochs = \n": ["c.toml, line 1", "not TOML"],
+            b"epochs = true\n": ["line 1", "'epochs'"],
+            b"json = 3\n": ["line 1", "'json'"],
+            b"[train]\nepochs = 1\n": ["c.toml", "line 1", "tables"],
+            b"epochs = 'many'\n": ["--epochs"],
+        }
+        for content, says in cases.items():
+            with self.subTest(content):
+                self.write("c.toml", content)
+                self.fails(2, says, "train", "--config", "c.toml")
+        self.fails(1, ["missing.toml", "no such file"], "train", "--config", "missing.toml")
+
+
+class Progress(ProgramTest):
+    def test_json_lines_and_nothing_else(self):
+        lines = self.json_lines(self.train("--json"))
+        self.assertEqual([line["event"] for line in lines], ["epoch", "epoch", "done"])
+        self.assertEqual(set(lines[0]), {"event", "epoch", "train_loss", "val_loss", "seconds",
+                                         "samples_per_second"})
+        done = lines[-1]
+        self.assertLessEqual({"event", "device", "epochs", "train_loss", "test_loss", "seconds",
+                              "parameters", "model"}, set(done))
+        self.assertEqual(done["device"], "cpu")
+        self.assertEqual(done["parameters"], 16 * 4 + 4 + 4 * 16 + 16)
+        self.assertTrue(os.path.exists(os.path.join(self.folder, done["model"])))
+        self.assertEqual(done["test_loss"], lines[1]["val_loss"])
+
+    def test_json_without_test_data_says_null(self):
+        lines = self.json_lines(self.ok("train", "--data", "data.idx", "--hidden", "4", "--epochs",
+                                        "1", "--json", "--out", "run"))
+        self.assertIsNone(lines[0]["val_loss"])
+        self.assertIsNone(lines[-1]["test_loss"])
+
+    def test_a_pipe_gets_plain_lines(self):
+        text = self.train()
+        self.assertNotIn("\x1b", text)
+        self.assertNotIn("\r", text)
+        self.assertEqual(len(re.findall(r"^epoch \d/2  train loss", text, re.MULTILINE)), 2)
+
+    def test_quiet_is_quiet(self):
+        self.assertEqual(self.train("--quiet"), "")
+
+    def test_a_terminal_gets_a_live_line(self):
+        # Enough work for an epoch to outlast the first update.
+        self.write("big.idx", idx(pixels(500) * 100, (4, 4)))
+        master, slave = pty.openpty()
+        process = subprocess.Popen(
+            [AE, "train", "--data", "big.idx", "--hidden", "64,32", "--batch-size", "8", "--epochs",
+             "1", "--out", "run", "--no-report"],
+            cwd=self.folder, env=self.environment(), stdout=slave, stderr=slave)
+        os.close(slave)
+        output = b""
+        try:
+            while chunk := os.read(master, 65536):
+                output += chunk
+        except OSError:
+            pass  # Linux's way to say that the other side is closed
+        os.close(master)
+        self.assertEqual(process.wait(), 0)
+        text = output.decode()
+        self.assertIn("\r\x1b[K", text)
+        self.assertRegex(text, r"samples/s  \d+s left  loss 0\.\d+")
+        self.assertRegex(text, r"epoch 1/1  train loss 0\.\d+")
+
+
+class Interruption(ProgramTest):
+    def interrupt(self, sent):
+        process = subprocess.Popen(
+            [AE, "train", "--data", "data.idx", "--test-data", "test.idx", "--hidden", "4",
+             "--epochs", "1000000", "--out", "run"],
+            cwd=self.folder, env=self.environment(), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        while not process.stdout.readline().startswith("epoch"):
+            pass
+        time.sleep(0.05)
+        process.send_signal(sent)
+        output, errors = process.communicate(timeout=60)
+        return process.returncode, output, errors
+
+    def test_writes_everything_and_says_so(self):
+        for sent in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(sent):
+                code, output, errors = self.interrupt(sent)
+                self.assertEqual((code, errors), (130, ""))
+                self.assertIn("interrupted after", output)
+                read_safetensors(self.path("run/model.safetensors"))
+                self.ok("evaluate", "run/model.safetensors", "--data", "test.idx")
+                self.assertIn("interrupted", self.read("run/report.html").decode())
+
+
+if __name__ == "__main__":
+    unittest.main()
