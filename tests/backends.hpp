@@ -64,9 +64,14 @@ struct Target {
     return options.device == "cpu" ? std::vector<int>{1, 2, 4} : std::vector<int>{0};
   }
 
+  /// While the result lives, backends for `options` are this target's.
+  [[nodiscard]] std::unique_ptr<EnvironmentVariable> choose() const {
+    if (instruction_set.empty()) return nullptr;
+    return std::make_unique<EnvironmentVariable>("AE_ISA", instruction_set);
+  }
+
   [[nodiscard]] std::unique_ptr<Backend> make() const {
-    std::optional<EnvironmentVariable> wanted;
-    if (!instruction_set.empty()) wanted.emplace("AE_ISA", instruction_set);
+    const std::unique_ptr<EnvironmentVariable> chosen = choose();
     return make_backend(options);
   }
 };

@@ -9,7 +9,7 @@ namespace ae::test {
 namespace {
 
 /// Roundings that one evaluation of e^x, ln(1 + x), sigmoid or tanh may amount to: math_test holds
-/// these formulas to 6 units and less.
+/// these formulas to 4 ulp and less, and an ulp is at most two roundings.
 constexpr double kFunctionRoundings = 8;
 
 double absolute(const Expected& number) { return std::abs(number.value); }

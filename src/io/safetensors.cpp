@@ -219,6 +219,7 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   if (const auto found = content.metadata.find(kChecksum); found != content.metadata.end()) {
     verify_checksum(path, bytes, header_end, found->second);
     content.metadata.erase(found);
+    content.verified = true;
   }
   for (Entry& entry : entries) {
     std::vector<float> values((entry.end - entry.begin) / sizeof(float));

@@ -19,6 +19,8 @@ struct Tensor {
 struct TensorFile {
   std::vector<Tensor> tensors;
   std::map<std::string, std::string> metadata;
+  /// Set by reading: the file had a checksum, and it was right.
+  bool verified = false;
 };
 
 /// Writes a safetensors file: the length of the header in 8 bytes, the header in JSON, the values.

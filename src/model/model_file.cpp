@@ -52,7 +52,8 @@ std::vector<float> transposed(const float* from, std::int64_t rows, std::int64_t
   return to;
 }
 
-ModelSpec read_spec(const std::map<std::string, std::string>& metadata) {
+ModelSpec read_spec(const io::TensorFile& file) {
+  const std::map<std::string, std::string>& metadata = file.metadata;
   const auto format = metadata.find("format");
   const auto model = metadata.find("model");
   if (format == metadata.end() || format->second != kFormat || model == metadata.end()) {
@@ -62,6 +63,7 @@ ModelSpec read_spec(const std::map<std::string, std::string>& metadata) {
       version == metadata.end() || version->second != kVersion) {
     throw Error("it was written by a newer ae");
   }
+  if (!file.verified) throw Error("its checksum is missing, so it was altered or damaged");
   const json description = json::parse(model->second);
   ModelSpec spec{description.at("input_shape").get<Shape>(),
                  layers_from_json(description.at("encoder")),
@@ -85,7 +87,7 @@ const io::Tensor& find_tensor(const io::TensorFile& file, const std::string& nam
 
 Model read_model(const io::TensorFile& file) {
   Model model;
-  model.spec = read_spec(file.metadata);
+  model.spec = read_spec(file);
   if (const auto training = file.metadata.find("training"); training != file.metadata.end()) {
     model.training = json::parse(training->second).get<std::map<std::string, std::string>>();
   }

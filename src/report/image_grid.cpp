@@ -79,11 +79,12 @@ Image draw_grid(const Shape& row_shape, const std::vector<std::span<const float>
 
 std::optional<std::pair<int, int>> image_extents(const Shape& row_shape) {
   constexpr std::int64_t kLargest = 4096;
-  std::vector<std::int64_t> extents;
-  for (const std::int64_t extent : row_shape) {
-    if (extent != 1) extents.push_back(extent);
-  }
-  if (extents.size() == 1 && row_shape.size() == 1) {
+  Shape extents = row_shape;
+  if (extents.size() == 3 && extents.front() == 1) {
+    extents.erase(extents.begin());
+  } else if (extents.size() == 3 && extents.back() == 1) {
+    extents.pop_back();
+  } else if (extents.size() == 1) {
     const auto side = static_cast<std::int64_t>(std::llround(std::sqrt(extents[0])));
     if (side * side == extents[0]) extents = {side, side};
   }

@@ -1,0 +1,244 @@
+// The gradients of whole networks against finite differences: for every activation, loss and
+// reduction, one to three layers deep. The differences are of the loss alone, written here once
+// more in double, layer by layer from its definition; the gradients are the product's.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ae/dataset.hpp"
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+#include "backend/backend.hpp"
+#include "backends.hpp"
+#include "model/network.hpp"
+#include "philox.hpp"
+#include "train/evaluation.hpp"
+
+namespace ae {
+namespace {
+
+using test::Target;
+
+constexpr std::int64_t kRows = 5;
+constexpr std::int64_t kInputs = 10;
+
+double activate(Activation activation, double z) {
+  switch (activation) {
+    case Activation::identity:
+      return z;
+    case Activation::relu:
+      return z > 0 ? z : 0;
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-z));
+    case Activation::tanh:
+      return std::tanh(z);
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+/// A model's loss in double, and how near a relu's pre-activations come to its kink at zero.
+struct DoubleLoss {
+  double value = 0;
+  double nearest_kink = std::numeric_limits<double>::infinity();
+};
+
+DoubleLoss loss_of(const ModelSpec& spec, const std::vector<double>& parameters,
+                   const std::vector<float>& data, Loss loss, Reduction reduction) {
+  DoubleLoss result;
+  const std::vector<LayerSlice> slices = layer_slices(spec);
+  const std::vector<DenseSpec> layers = spec.layers();
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    const auto* sample = data.data() + row * kInputs;
+    std::vector<double> x(sample, sample + kInputs);
+    for (std::size_t layer = 0; layer < slices.size(); ++layer) {
+      const LayerSlice& slice = slices[layer];
+      std::vector<double> y;
+      for (std::int64_t unit = 0; unit < slice.units; ++unit) {
+        double z = parameters[static_cast<std::size_t>(slice.bias + unit)];
+        for (std::int64_t input = 0; input < slice.inputs; ++input) {
+          z += x[static_cast<std::size_t>(input)] *
+               parameters[static_cast<std::size_t>(slice.weight + input * slice.units + unit)];
+        }
+        const Activation activation = layers[layer].activation;
+        if (activation == Activation::relu) {
+          result.nearest_kink = std::min(result.nearest_kink, std::abs(z));
+        }
+        y.push_back(activate(activation, z));
+      }
+      x = y;
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto t = static_cast<double>(sample[i]);
+      result.value += loss == Loss::bce ? -t * std::log(x[i]) - (1 - t) * std::log(1 - x[i])
+                                        : (x[i] - t) * (x[i] - t);
+    }
+  }
+  result.value /= static_cast<double>(reduction == Reduction::mean ? kRows * kInputs : kRows);
+  return result;
+}
+
+/// Numbers in [0, 1), a third of them zero, as in images.
+std::vector<float> samples(std::uint64_t seed) {
+  std::vector<float> values;
+  const Philox philox(seed);
+  for (std::uint64_t i = 0; i < kRows * kInputs; ++i) {
+    const float value = to_unit_float(philox.word(RandomPurpose::synthetic_data, 0, i));
+    values.push_back(i % 3 == 0 ? 0.0F : value);
+  }
+  return values;
+}
+
+/// Weights as training starts from, and biases that are not zero.
+Model random_model(const ModelSpec& spec, std::uint64_t seed) {
+  Model model = Model::initialize(spec, seed);
+  const Philox philox(seed);
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    for (std::int64_t i = slice.bias; i < slice.bias + slice.units; ++i) {
+      const float unit = to_unit_float(
+          philox.word(RandomPurpose::weights, 1000, static_cast<std::uint64_t>(i)));
+      model.parameters[static_cast<std::size_t>(i)] = unit - 0.5F;
+    }
+  }
+  return model;
+}
+
+struct LossAndGradients {
+  double loss = 0;
+  std::vector<float> gradients;
+};
+
+/// One forward and backward pass of the product.
+LossAndGradients run_product(Backend& backend, const Model& model, const std::vector<float>& data,
+                             Loss loss, Reduction reduction, double density_hint) {
+  const double divisor = loss_divisor(reduction, kRows, kInputs);
+  const Parameters parameters(backend, model);
+  Network network(backend, model.spec, parameters, kRows, Network::Use::training);
+  DeviceArray<float> x(backend, kRows * kInputs);
+  x.upload(data);
+  DeviceArray<float> gradients(backend, parameters.size());
+  DeviceArray<double> loss_sum(backend, 1);
+  const ConstMatrix batch{x.data(), kRows, kInputs};
+  const Matrix logits = network.run_to_logits(batch, density_hint);
+  network.backward(batch, density_hint, logits, loss, static_cast<float>(1 / divisor),
+                   gradients.data(), loss_sum.data());
+
+  LossAndGradients result;
+  loss_sum.download({&result.loss, 1});
+  result.loss /= divisor;
+  result.gradients.resize(static_cast<std::size_t>(gradients.size()));
+  gradients.download(result.gradients);
+  return result;
+}
+
+struct Case {
+  Activation hidden = Activation::relu;
+  Activation output = Activation::sigmoid;
+  Loss loss = Loss::bce;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const Activation hidden :
+       {Activation::identity, Activation::relu, Activation::sigmoid, Activation::tanh}) {
+    all.push_back({hidden, Activation::sigmoid, Loss::bce});
+    for (const Activation output :
+         {Activation::identity, Activation::relu, Activation::sigmoid, Activation::tanh}) {
+      all.push_back({hidden, output, Loss::mse});
+    }
+  }
+  return all;
+}
+
+/// Finite differences move pre-activations by about this much times a weight or a value.
+constexpr double kStep = 1e-5;
+/// How far from relu's kink that must stay.
+constexpr double kMargin = 1e-3;
+
+void check_gradients(Backend& backend, const ModelSpec& spec, Loss loss, Reduction reduction) {
+  // The first random model and data, of a fixed sequence, with no pre-activation near a kink.
+  Model model;
+  std::vector<float> data;
+  std::vector<double> parameters;
+  double due = 0;
+  for (std::uint64_t seed = 1;; ++seed) {
+    ASSERT_LT(seed, 1000U) << "every model comes near a kink";
+    model = random_model(spec, seed);
+    data = samples(seed);
+    parameters.assign(model.parameters.begin(), model.parameters.end());
+    const DoubleLoss found = loss_of(spec, parameters, data, loss, reduction);
+    due = found.value;
+    if (found.nearest_kink > kMargin) break;
+  }
+  const auto loss_at = [&](std::size_t i, double value) {
+    const double old = std::exchange(parameters[i], value);
+    const double result = loss_of(spec, parameters, data, loss, reduction).value;
+    parameters[i] = old;
+    return result;
+  };
+
+  std::vector<double> differences(parameters.size());
+  double largest = 0;
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    const auto take = [&](std::int64_t begin, std::int64_t count) {
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(begin + count);
+           ++i) {
+        differences[i] = (loss_at(i, parameters[i] + kStep) - loss_at(i, parameters[i] - kStep)) /
+                         (2 * kStep);
+        largest = std::max(largest, std::abs(differences[i]));
+      }
+    };
+    take(slice.weight, slice.inputs * slice.units);
+    take(slice.bias, slice.units);
+  }
+  ASSERT_GT(largest, 1e-4);
+
+  for (const double density_hint : {1.0, 0.2}) {
+    const LossAndGradients actual =
+        run_product(backend, model, data, loss, reduction, density_hint);
+    EXPECT_NEAR(actual.loss, due, 1e-5 * due);
+    // Differences are good to about 1e-9 of the largest gradient; float's six products in a row,
+    // each of some ten terms, to a few hundred roundings of 6e-8.
+    double worst = 0;
+    for (std::size_t i = 0; i < differences.size(); ++i) {
+      const double off = std::abs(static_cast<double>(actual.gradients[i]) - differences[i]);
+      if (!(off <= worst)) worst = off;
+    }
+    EXPECT_LE(worst, 2e-5 * largest) << "density hint " << density_hint;
+  }
+}
+
+class GradientTest : public ::testing::TestWithParam<Target> {
+ protected:
+  void check_all(const std::vector<std::int64_t>& hidden) {
+    const std::unique_ptr<Backend> backend = GetParam().make();
+    for (const Case& c : cases()) {
+      for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
+        SCOPED_TRACE(std::string(to_string(c.hidden)) + ", " + std::string(to_string(c.output)) +
+                     ", " + std::string(to_string(c.loss)) + " " +
+                     std::string(to_string(reduction)));
+        check_gradients(*backend, dense_autoencoder({kInputs}, hidden, c.hidden, c.output), c.loss,
+                        reduction);
+      }
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Devices, GradientTest, ::testing::ValuesIn(test::devices()),
+                         test::test_name);
+
+// The first layer is 16 wide: there backends may skip the zeros of the input.
+TEST_P(GradientTest, EqualFiniteDifferencesOneLayerDeep) { check_all({16}); }
+TEST_P(GradientTest, EqualFiniteDifferencesTwoLayersDeep) { check_all({16, 5}); }
+TEST_P(GradientTest, EqualFiniteDifferencesThreeLayersDeep) { check_all({16, 7, 3}); }
+
+}  // namespace
+}  // namespace ae

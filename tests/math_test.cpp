@@ -1,0 +1,214 @@
+// The scalar formulas of training against the double functions of the standard library, over dense
+// sweeps of their ranges. Bounds are in ulp, the distance between neighbouring floats at the exact
+// value: 0.5 would be perfect.
+
+#include "math.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+namespace ae {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kDenormal = 1e-40F;
+
+double ulp(double exact) {
+  const double normal = std::max(std::abs(exact), 0x1p-126);
+  return std::ldexp(1.0, std::ilogb(normal) - 23);
+}
+
+struct Worst {
+  double ulps = 0;
+  float at = 0;
+};
+
+/// The largest error of `formula` in [low, high]: on an even grid, and at floats of every exponent,
+/// which crowd around zero.
+template <typename Formula, typename Exact>
+Worst worst_error(float low, float high, const Formula& formula, const Exact& exact) {
+  Worst worst;
+  const auto judge = [&](float x) {
+    if (x < low || x > high) return;
+    const double due = exact(static_cast<double>(x));
+    const double ulps = std::abs(static_cast<double>(formula(x)) - due) / ulp(due);
+    if (!(ulps <= worst.ulps)) worst = {ulps, x};
+  };
+  constexpr int kGrid = 300'000;
+  for (int i = 0; i <= kGrid; ++i) {
+    judge(low + (high - low) * static_cast<float>(i) / static_cast<float>(kGrid));
+  }
+  constexpr std::uint32_t kStep = 10'007;  // prime: meets all patterns of low bits
+  for (std::uint32_t bits = 0; bits < std::bit_cast<std::uint32_t>(kInfinity); bits += kStep) {
+    judge(std::bit_cast<float>(bits));
+    judge(-std::bit_cast<float>(bits));
+  }
+  return worst;
+}
+
+template <typename Formula, typename Exact>
+void expect_within(double ulps, float low, float high, const Formula& formula, const Exact& exact) {
+  const Worst worst = worst_error(low, high, formula, exact);
+  EXPECT_LE(worst.ulps, ulps) << "at " << worst.at;
+}
+
+TEST(Math, ExponentialOfNonPositives) {
+  const auto formula = [](float x) { return math::exp_nonpositive(x); };
+  expect_within(1.5, -87, 0, formula, [](double x) { return std::exp(x); });
+  EXPECT_EQ(formula(0.0F), 1.0F);
+  EXPECT_EQ(formula(-0.0F), 1.0F);
+  EXPECT_EQ(formula(-kDenormal), 1.0F);
+  for (const float x : {-87.0F, -88.0F, -100.0F, -1e30F, -kInfinity}) {
+    EXPECT_EQ(formula(x), formula(-87.0F)) << x;
+  }
+  EXPECT_GE(formula(-87.0F), std::numeric_limits<float>::min());
+  EXPECT_TRUE(std::isnan(formula(kNan)));
+}
+
+TEST(Math, LogarithmOfOnePlus) {
+  const auto formula = [](float e) { return math::log1p_unit(e); };
+  expect_within(3.5, 0, 1, formula, [](double e) { return std::log1p(e); });
+  EXPECT_EQ(formula(0.0F), 0.0F);
+  EXPECT_TRUE(std::isnan(formula(kNan)));
+}
+
+TEST(Math, Sigmoid) {
+  const auto formula = [](float z) { return math::sigmoid(z); };
+  expect_within(2.5, -87, 100, formula, [](double z) { return 1 / (1 + std::exp(-z)); });
+  EXPECT_EQ(formula(0.0F), 0.5F);
+  EXPECT_EQ(formula(100.0F), 1.0F);
+  EXPECT_EQ(formula(kInfinity), 1.0F);
+  for (const float z : {-100.0F, -1e30F, -kInfinity}) {
+    EXPECT_GE(formula(z), 0.0F) << z;
+    EXPECT_LT(formula(z), 2e-38F) << z;
+  }
+  EXPECT_TRUE(std::isnan(formula(kNan)));
+}
+
+TEST(Math, HyperbolicTangent) {
+  const auto formula = [](float z) { return math::tanh(z); };
+  const auto exact = [](double z) { return std::tanh(z); };
+  expect_within(1.0, -0.2F, 0.2F, formula, exact);
+  expect_within(4.0, -50, 50, formula, exact);
+  for (const float z : {0.0F, kDenormal, 1e-4F, 0.2F, 0.5F, 3.0F, 100.0F, kInfinity}) {
+    EXPECT_EQ(formula(-z), -formula(z)) << z;
+    EXPECT_LE(formula(z), 1.0F) << z;
+  }
+  EXPECT_EQ(formula(kDenormal), kDenormal);
+  EXPECT_EQ(formula(100.0F), 1.0F);
+  EXPECT_EQ(formula(kInfinity), 1.0F);
+  EXPECT_TRUE(std::isnan(formula(kNan)));
+}
+
+TEST(Math, ReluAndIdentity) {
+  for (const float z : {-1e30F, -1.0F, -kDenormal, -0.0F, 0.0F, kDenormal, 1.0F, 1e30F}) {
+    EXPECT_EQ(math::activate<Activation::relu>(z), std::max(z, 0.0F)) << z;
+    EXPECT_EQ(math::activate<Activation::identity>(z), z) << z;
+  }
+  EXPECT_TRUE(std::isnan(math::activate<Activation::relu>(kNan)));
+  EXPECT_TRUE(std::isnan(math::activate<Activation::identity>(kNan)));
+}
+
+TEST(Math, SlopesAreThoseOfTheActivations) {
+  // Against a difference quotient of the double function; its own error is of the order of 1e-10.
+  constexpr double kStep = 1e-5;
+  const auto check = [](auto activate, auto slope, auto exact) {
+    for (double z = -20.003; z <= 20; z += 0.01) {  // never at relu's kink
+      const double quotient = (exact(z + kStep) - exact(z - kStep)) / (2 * kStep);
+      const float y = activate(static_cast<float>(z));
+      EXPECT_NEAR(static_cast<double>(slope(y)), quotient, 1e-6) << "at " << z;
+    }
+  };
+  check([](float z) { return math::activate<Activation::identity>(z); },
+        [](float y) { return math::activation_slope<Activation::identity>(y); },
+        [](double z) { return z; });
+  check([](float z) { return math::activate<Activation::relu>(z); },
+        [](float y) { return math::activation_slope<Activation::relu>(y); },
+        [](double z) { return std::max(z, 0.0); });
+  check([](float z) { return math::activate<Activation::sigmoid>(z); },
+        [](float y) { return math::activation_slope<Activation::sigmoid>(y); },
+        [](double z) { return 1 / (1 + std::exp(-z)); });
+  check([](float z) { return math::activate<Activation::tanh>(z); },
+        [](float y) { return math::activation_slope<Activation::tanh>(y); },
+        [](double z) { return std::tanh(z); });
+  EXPECT_EQ(math::activation_slope<Activation::relu>(0.0F), 0.0F);
+}
+
+constexpr std::array kTargets{0.0F, kDenormal, 1.0F / 255, 0.25F, 0.5F, 254.0F / 255, 1.0F};
+
+TEST(Math, CrossEntropyFollowsItsDefinition) {
+  const auto at = [](float z, float t) {
+    return math::BinaryCrossEntropy::at(z, math::BinaryCrossEntropy::prepare(z), t);
+  };
+  for (float z = -100; z <= 100; z += 0.0371F) {
+    for (const float t : kTargets) {
+      const auto logit = static_cast<double>(z);
+      const auto target = static_cast<double>(t);
+      const double loss = target * std::log1p(std::exp(-logit)) +
+                          (1 - target) * std::log1p(std::exp(logit));
+      // The loss is a difference of terms as large as |z|: so is its rounding.
+      const double tolerance = 0x1p-24 * (3 * std::abs(logit) + 8);
+      EXPECT_NEAR(static_cast<double>(at(z, t).loss), loss, tolerance) << z << ", " << t;
+      EXPECT_NEAR(static_cast<double>(at(z, t).gradient), 1 / (1 + std::exp(-logit)) - target,
+                  0x1p-24 * 4)
+          << z << ", " << t;
+    }
+  }
+  for (const float t : kTargets) EXPECT_TRUE(std::isnan(at(kNan, t).loss));
+  EXPECT_TRUE(std::isnan(at(kNan, 0.5F).gradient));
+  EXPECT_TRUE(std::isnan(at(1.0F, kNan).loss));
+  EXPECT_TRUE(std::isnan(at(1.0F, kNan).gradient));
+  EXPECT_EQ(at(-kInfinity, 0.5F).loss, kInfinity);
+}
+
+template <Activation kActivation>
+math::LossAndGradient squared_error(float z, float t) {
+  using Formula = math::SquaredError<kActivation>;
+  return Formula::at(z, Formula::prepare(z), t);
+}
+
+TEST(Math, SquaredErrorFollowsItsDefinition) {
+  for (float z = -30; z <= 30; z += 0.0371F) {
+    for (const float t : kTargets) {
+      const auto logit = static_cast<double>(z);
+      const auto target = static_cast<double>(t);
+      const double y = std::tanh(logit);
+      const math::LossAndGradient here = squared_error<Activation::tanh>(z, t);
+      // (y - t)² with |y| ≤ 1: y is off by 4 ulp, 8 roundings, and that twice over.
+      EXPECT_NEAR(static_cast<double>(here.loss), (y - target) * (y - target), 0x1p-24 * 40);
+      EXPECT_NEAR(static_cast<double>(here.gradient),
+                  2 * (y - target) / std::pow(std::cosh(logit), 2), 0x1p-24 * 100);
+      EXPECT_FLOAT_EQ(squared_error<Activation::identity>(z, t).loss, (z - t) * (z - t));
+      EXPECT_FLOAT_EQ(squared_error<Activation::identity>(z, t).gradient, 2 * (z - t));
+    }
+  }
+  EXPECT_TRUE(std::isnan(squared_error<Activation::sigmoid>(kNan, 0.5F).loss));
+  EXPECT_TRUE(std::isnan(squared_error<Activation::sigmoid>(kNan, 0.5F).gradient));
+  EXPECT_TRUE(std::isnan(squared_error<Activation::relu>(kNan, 0.5F).loss));
+}
+
+TEST(Math, AdamMovesAgainstTheGradient) {
+  const math::AdamRates rates{0.9F, 0.999F, 1e-7F, 0.01F};
+  EXPECT_FLOAT_EQ(math::adam_first_moment(2, 4, rates), 2.2F);
+  EXPECT_FLOAT_EQ(math::adam_second_moment(2, 4, rates), 0.999F * 2 + 0.001F * 16);
+  EXPECT_FLOAT_EQ(math::adam_change(3, 4, rates), 0.015F);
+  EXPECT_LT(math::adam_change(-3, 4, rates), 0);
+  // Nothing has moved yet: ε keeps 0/0 away.
+  EXPECT_EQ(math::adam_change(0, 0, rates), 0.0F);
+  EXPECT_FLOAT_EQ(math::adam_change(1e-7F, 0, rates), 0.01F);
+  EXPECT_TRUE(std::isnan(math::adam_first_moment(kNan, 0, rates)));
+  EXPECT_TRUE(std::isnan(math::adam_first_moment(0, kNan, rates)));
+  EXPECT_TRUE(std::isnan(math::adam_second_moment(0, kNan, rates)));
+  EXPECT_TRUE(std::isnan(math::adam_change(kNan, 1, rates)));
+  EXPECT_TRUE(std::isnan(math::adam_change(1, kNan, rates)));
+}
+
+}  // namespace
+}  // namespace ae

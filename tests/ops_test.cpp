@@ -1,0 +1,971 @@
+// Every operation of every backend against the oracle: at sizes around those that kernels are cut
+// by, on random and on extreme inputs, with outputs full of NaN beforehand and a guard on either
+// side of each array.
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ae/error.hpp"
+
+#include "backend/backend.hpp"
+#include "backends.hpp"
+#include "oracle.hpp"
+
+namespace ae {
+namespace {
+
+using test::Expected;
+using test::HostMatrix;
+using test::near;
+using test::Oracle;
+using test::Target;
+
+constexpr std::array kActivations{Activation::identity, Activation::relu, Activation::sigmoid,
+                                  Activation::tanh};
+
+// ── Inputs ──────────────────────────────────────────────────────────────────────────────────────
+
+class Numbers {
+ public:
+  explicit Numbers(std::uint32_t seed) : engine_(seed) {}
+
+  float unit() { return static_cast<float>(engine_() >> 8U) * 0x1p-24F; }
+  float uniform(float low, float high) { return low + (high - low) * unit(); }
+
+  std::vector<float> vector(std::int64_t size, float low = -1, float high = 1) {
+    std::vector<float> values(static_cast<std::size_t>(size));
+    for (float& value : values) value = uniform(low, high);
+    return values;
+  }
+
+  HostMatrix matrix(std::int64_t rows, std::int64_t cols, float low = -1, float high = 1) {
+    return {rows, cols, vector(rows * cols, low, high)};
+  }
+
+  /// Like images: about `density` of it is not zero.
+  HostMatrix sparse_matrix(std::int64_t rows, std::int64_t cols, float density) {
+    HostMatrix matrix{rows, cols, vector(rows * cols, 0, 1)};
+    for (float& value : matrix.values) {
+      if (unit() >= density) value = 0;
+    }
+    return matrix;
+  }
+
+  /// What an activation may put out.
+  HostMatrix outputs(Activation activation, std::int64_t rows, std::int64_t cols) {
+    HostMatrix y = matrix(rows, cols, activation == Activation::sigmoid ? 0.0F : -1.0F, 1);
+    if (activation != Activation::relu) return y;
+    for (float& value : y.values) value = std::max(value, 0.0F);
+    return y;
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+constexpr float kDenormal = 1e-40F;
+constexpr float kSmallest = std::numeric_limits<float>::min();
+
+constexpr std::array kExtremeLogits{0.0F,  -0.0F,     1.0F,       -1.0F,     100.0F,     -100.0F,
+                                    87.5F, -87.5F,    17.0F,      -17.0F,    0.2F,       -0.2F,
+                                    1e-4F, kDenormal, -kDenormal, kSmallest, -kSmallest, 0.5F};
+constexpr std::array kExtremeTargets{0.0F, 1.0F, 0.5F, 1.0F / 255, 254.0F / 255, kDenormal};
+
+/// Extreme logits down, extreme targets across: each meets each.
+HostMatrix extreme_logits(std::int64_t cols) {
+  HostMatrix z{static_cast<std::int64_t>(kExtremeLogits.size()), cols, {}};
+  for (const float value : kExtremeLogits) {
+    z.values.insert(z.values.end(), static_cast<std::size_t>(cols), value);
+  }
+  return z;
+}
+
+HostMatrix extreme_targets(std::int64_t rows) {
+  HostMatrix t{rows, static_cast<std::int64_t>(kExtremeTargets.size()), {}};
+  for (std::int64_t row = 0; row < rows; ++row) {
+    t.values.insert(t.values.end(), kExtremeTargets.begin(), kExtremeTargets.end());
+  }
+  return t;
+}
+
+struct Shape3 {
+  std::int64_t batch;
+  std::int64_t inputs;
+  std::int64_t units;
+};
+
+/// All combinations of the small sizes around a vector's and a panel's, and large ones in mixes that
+/// cross what operations are cut into: stripes of 112, stretches of 1024, panels of 32.
+std::vector<Shape3> dense_shapes() {
+  constexpr std::array<std::int64_t, 5> kSmall{0, 1, 31, 32, 33};
+  std::vector<Shape3> shapes;
+  for (const std::int64_t batch : kSmall) {
+    for (const std::int64_t inputs : kSmall) {
+      for (const std::int64_t units : kSmall) shapes.push_back({batch, inputs, units});
+    }
+  }
+  for (const Shape3 shape : {
+           Shape3{257, 33, 784}, Shape3{257, 784, 32}, Shape3{33, 32, 784}, Shape3{33, 784, 257},
+           Shape3{1, 784, 784}, Shape3{784, 1, 31}, Shape3{784, 257, 1}, Shape3{31, 113, 112},
+           Shape3{31, 111, 48}, Shape3{5, 1025, 48}, Shape3{3, 2051, 16}, Shape3{65, 257, 80},
+       }) {
+    shapes.push_back(shape);
+  }
+  return shapes;
+}
+
+struct Shape2 {
+  std::int64_t rows;
+  std::int64_t cols;
+};
+
+std::vector<Shape2> matrix_shapes() {
+  constexpr std::array<std::int64_t, 7> kSizes{0, 1, 31, 32, 33, 257, 784};
+  std::vector<Shape2> shapes;
+  for (const std::int64_t rows : kSizes) {
+    for (const std::int64_t cols : kSizes) {
+      if (rows * cols <= 257 * 257) shapes.push_back({rows, cols});
+    }
+  }
+  shapes.push_back({96, 784});
+  return shapes;
+}
+
+// ── Memory under watch ──────────────────────────────────────────────────────────────────────────
+
+/// An array in a backend's memory between two guard zones. Guards, and all that nothing was written
+/// to, hold bytes of 255: NaN as a float or a double, -1 as an integer.
+template <typename T>
+class Guarded {
+ public:
+  Guarded(Backend& backend, std::int64_t size)
+      : size_(size), array_(backend, size + 2 * kGuard), staging_(staging_size(), poison()) {
+    array_.upload(staging_);
+  }
+  Guarded(Backend& backend, std::span<const T> values)
+      : Guarded(backend, static_cast<std::int64_t>(values.size())) {
+    std::copy(values.begin(), values.end(), staging_.begin() + kGuard);
+    array_.upload(staging_);
+  }
+  Guarded(Backend& backend, const HostMatrix& matrix) requires std::is_same_v<T, float>
+      : Guarded(backend, std::span<const float>(matrix.values)) {}
+
+  [[nodiscard]] T* data() const { return array_.data() + kGuard; }
+  [[nodiscard]] Matrix matrix(std::int64_t rows, std::int64_t cols) const {
+    return {data(), rows, cols};
+  }
+
+  /// What it holds now. Fails the test if a guard was written to.
+  [[nodiscard]] std::vector<T> read() const {
+    std::vector<T> all(staging_.size());
+    array_.download(all);
+    const T guard = poison();
+    const auto is_guard = [&](const T& value) {
+      return std::memcmp(&value, &guard, sizeof(T)) == 0;
+    };
+    const auto begin = all.begin() + kGuard;
+    const auto end = begin + size_;
+    EXPECT_TRUE(std::all_of(all.begin(), begin, is_guard)) << "written before the array's begin";
+    EXPECT_TRUE(std::all_of(end, all.end(), is_guard)) << "written behind the array's end";
+    return {begin, end};
+  }
+
+  /// Whether nothing was written to it at all.
+  [[nodiscard]] bool is_untouched() const {
+    const std::vector<T> now = read();
+    return std::memcmp(now.data(), staging_.data() + kGuard, now.size() * sizeof(T)) == 0;
+  }
+
+ private:
+  static constexpr std::int64_t kGuard = 64;  // keeps the alignment that allocate() gives
+
+  static T poison() {
+    T value;
+    std::memset(&value, 0xFF, sizeof(T));
+    return value;
+  }
+  [[nodiscard]] std::size_t staging_size() const {
+    return static_cast<std::size_t>(size_ + 2 * kGuard);
+  }
+
+  std::int64_t size_;
+  DeviceArray<T> array_;
+  std::vector<T> staging_;
+};
+
+using Floats = Guarded<float>;
+
+/// Bit for bit, NaNs too.
+template <typename T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+class OpsTest : public ::testing::TestWithParam<Target> {
+ protected:
+  std::unique_ptr<Backend> backend_ = GetParam().make();
+  Oracle oracle_{GetParam().precision};
+};
+
+INSTANTIATE_TEST_SUITE_P(Targets, OpsTest, ::testing::ValuesIn(test::targets()), test::test_name);
+
+// ── Memory ──────────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(OpsTest, MemoryIsZeroedAndAligned) {
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{63}, std::size_t{64},
+                                  std::size_t{100'001}}) {
+    void* memory = backend_->allocate(bytes);
+    ASSERT_NE(memory, nullptr);
+    EXPECT_EQ(std::bit_cast<std::uintptr_t>(memory) % 64, 0U);
+    std::vector<std::uint8_t> content(bytes, 1);
+    backend_->download(content.data(), memory, bytes);
+    EXPECT_EQ(std::count(content.begin(), content.end(), 0), static_cast<std::ptrdiff_t>(bytes));
+    backend_->deallocate(memory);
+  }
+}
+
+TEST_P(OpsTest, MemoryIsUploadedClearedAndPeekedAt) {
+  const std::vector<double> values{1.5, -2.5, 3.5};
+  DeviceArray<double> array(*backend_, 3);
+  array.upload(values);
+  std::vector<double> back(3);
+  array.download(back);
+  EXPECT_EQ(back, values);
+  const double seen = backend_->peek(array.data() + 1);
+  EXPECT_TRUE(seen == -2.5 || std::isnan(seen)) << seen;
+  backend_->clear(array.data() + 1, sizeof(double));
+  array.download(back);
+  EXPECT_EQ(back, (std::vector<double>{1.5, 0, 3.5}));
+  backend_->upload(array.data(), nullptr, 0);
+  backend_->download(nullptr, array.data(), 0);
+  backend_->clear(array.data(), 0);
+  backend_->synchronize();
+  array.download(back);
+  EXPECT_EQ(back, (std::vector<double>{1.5, 0, 3.5}));
+}
+
+TEST_P(OpsTest, MemoryThatNobodyHasIsRefused) {
+  EXPECT_THROW(static_cast<void>(backend_->allocate(std::size_t{1} << 60U)), Error);
+  EXPECT_THROW(static_cast<void>(backend_->allocate(std::numeric_limits<std::size_t>::max())),
+               Error);
+}
+
+// ── Gather ──────────────────────────────────────────────────────────────────────────────────────
+
+struct GatherCase {
+  std::int64_t rows;
+  std::int64_t row_size;
+  std::int64_t batch;
+};
+
+constexpr std::array kGatherCases{GatherCase{1, 1, 1},    GatherCase{33, 31, 32},
+                                  GatherCase{65, 784, 32}, GatherCase{64, 32, 32},
+                                  GatherCase{300, 33, 257}, GatherCase{7, 257, 1}};
+
+Dataset byte_data(const GatherCase& size) {
+  std::vector<std::uint8_t> values(static_cast<std::size_t>(size.rows * size.row_size));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::uint8_t>(i * 7 % 256);
+  return {"bytes", {size.row_size}, std::move(values)};
+}
+
+Dataset float_data(const GatherCase& size) {
+  return {"floats", {size.row_size}, Numbers(5).vector(size.rows * size.row_size)};
+}
+
+/// Values as the network sees them: bytes as nearly byte / 255 as a division gets, floats exactly.
+std::vector<Expected> expected_rows(const Dataset& data, const std::vector<std::int64_t>& rows,
+                                    const test::Precision& precision) {
+  std::vector<Expected> expected;
+  for (const std::int64_t row : rows) {
+    for (std::int64_t i = 0; i < data.row_size(); ++i) {
+      const auto at = static_cast<std::size_t>(row * data.row_size() + i);
+      if (data.is_bytes()) {
+        const double value = data.bytes()[at] / 255.0;
+        expected.push_back({value, precision.unit * value});
+      } else {
+        expected.push_back({static_cast<double>(data.floats()[at]), 0});
+      }
+    }
+  }
+  return expected;
+}
+
+TEST_P(OpsTest, GatherBatchFollowsTheStepCounter) {
+  for (const GatherCase& size : kGatherCases) {
+    for (const Dataset& data : {byte_data(size), float_data(size)}) {
+      SCOPED_TRACE(data.source() + " " + std::to_string(size.rows) + "x" +
+                   std::to_string(size.row_size) + ", batch " + std::to_string(size.batch));
+      const std::unique_ptr<ResidentData> resident = backend_->make_resident(data);
+      EXPECT_EQ(resident->rows(), size.rows);
+      EXPECT_EQ(resident->row_size(), size.row_size);
+
+      std::vector<std::int32_t> order(static_cast<std::size_t>(size.rows));
+      std::iota(order.begin(), order.end(), 0);
+      std::shuffle(order.begin(), order.end(), std::mt19937(3));
+      const Guarded<std::int32_t> permutation(*backend_, std::span<const std::int32_t>(order));
+      const std::int64_t steps = (size.rows + size.batch - 1) / size.batch;
+
+      // Two epochs, and one step far into training.
+      std::vector<std::int64_t> step_numbers(static_cast<std::size_t>(2 * steps));
+      std::iota(step_numbers.begin(), step_numbers.end(), 0);
+      step_numbers.push_back(steps * 5'000'000'000);
+      for (const std::int64_t step_number : step_numbers) {
+        const Guarded<std::int64_t> step(*backend_, std::span(&step_number, 1));
+        const std::int64_t first = step_number % steps * size.batch;
+        const std::int64_t rows = std::min(size.batch, size.rows - first);
+        std::vector<std::int64_t> chosen(order.begin() + first, order.begin() + first + rows);
+        const Floats x(*backend_, rows * size.row_size);
+        backend_->gather_batch({.data = resident.get(),
+                                .permutation = permutation.data(),
+                                .step = step.data(),
+                                .steps_per_epoch = steps,
+                                .batch_size = size.batch,
+                                .x = x.matrix(rows, size.row_size)});
+        EXPECT_TRUE(near(x.read(), expected_rows(data, chosen, GetParam().precision)))
+            << "step " << step_number;
+        EXPECT_TRUE(step.is_untouched());
+      }
+    }
+  }
+}
+
+TEST_P(OpsTest, GatherRowsTakesConsecutiveOnes) {
+  for (const GatherCase& size : kGatherCases) {
+    for (const Dataset& data : {byte_data(size), float_data(size)}) {
+      const std::unique_ptr<ResidentData> resident = backend_->make_resident(data);
+      for (const std::int64_t first : {std::int64_t{0}, size.rows / 2, size.rows}) {
+        const std::int64_t rows = std::min(size.batch, size.rows - first);
+        std::vector<std::int64_t> chosen(static_cast<std::size_t>(rows));
+        std::iota(chosen.begin(), chosen.end(), first);
+        const Floats x(*backend_, rows * size.row_size);
+        backend_->gather_rows(
+            {.data = resident.get(), .first_row = first, .x = x.matrix(rows, size.row_size)});
+        EXPECT_TRUE(near(x.read(), expected_rows(data, chosen, GetParam().precision)))
+            << data.source() << " " << size.rows << "x" << size.row_size << " from " << first;
+      }
+    }
+  }
+}
+
+TEST_P(OpsTest, EveryByteIsConverted) {
+  std::vector<std::uint8_t> values(256);
+  std::iota(values.begin(), values.end(), std::uint8_t{0});
+  const Dataset data("bytes", {256}, std::move(values));
+  const std::unique_ptr<ResidentData> resident = backend_->make_resident(data);
+  const Floats x(*backend_, 256);
+  backend_->gather_rows({.data = resident.get(), .first_row = 0, .x = x.matrix(1, 256)});
+  const std::vector<float> actual = x.read();
+  EXPECT_TRUE(near(actual, expected_rows(data, {0}, GetParam().precision)));
+  EXPECT_EQ(actual.front(), 0.0F);
+  EXPECT_EQ(actual.back(), 1.0F);
+}
+
+// ── Dense layers ────────────────────────────────────────────────────────────────────────────────
+
+std::string describe(const Shape3& shape, Activation activation, double density) {
+  return "batch " + std::to_string(shape.batch) + ", " + std::to_string(shape.inputs) + " -> " +
+         std::to_string(shape.units) + " " + std::string(to_string(activation)) +
+         ", density hint " + std::to_string(density);
+}
+
+/// Runs a layer on `x` as it is, whatever the hint says, and judges it.
+void check_dense_forward(Backend& backend, const Oracle& oracle, const HostMatrix& x,
+                         const HostMatrix& w, const std::vector<float>& bias, Activation activation,
+                         std::initializer_list<double> density_hints) {
+  const std::vector<Expected> expected = oracle.dense_forward(x, w, bias, activation);
+  const Floats device_x(backend, x);
+  const Floats device_w(backend, w);
+  const Floats device_bias(backend, std::span<const float>(bias));
+  for (const double density : density_hints) {
+    SCOPED_TRACE(describe({x.rows, x.cols, w.cols}, activation, density));
+    const Floats y(backend, x.rows * w.cols);
+    backend.dense_forward({.layer = "encoder.0",
+                           .x = device_x.matrix(x.rows, x.cols),
+                           .w = device_w.matrix(w.rows, w.cols),
+                           .bias = bias.empty() ? nullptr : device_bias.data(),
+                           .activation = activation,
+                           .y = y.matrix(x.rows, w.cols),
+                           .x_density = density});
+    EXPECT_TRUE(near(y.read(), expected));
+    EXPECT_TRUE(device_x.is_untouched());
+    EXPECT_TRUE(device_w.is_untouched());
+    EXPECT_TRUE(device_bias.is_untouched());
+  }
+}
+
+TEST_P(OpsTest, DenseForwardIsRightAtEverySize) {
+  Numbers numbers(1);
+  std::size_t turn = 0;
+  for (const Shape3& shape : dense_shapes()) {
+    const Activation activation = kActivations[turn++ % kActivations.size()];
+    const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
+    const std::vector<float> bias = numbers.vector(shape.units);
+    const bool without_bias = turn % 5 == 0;
+    check_dense_forward(*backend_, oracle_, numbers.sparse_matrix(shape.batch, shape.inputs, 0.2F),
+                        w, without_bias ? std::vector<float>{} : bias, activation, {1, 0.2});
+  }
+}
+
+TEST_P(OpsTest, DenseForwardIsRightWhateverTheDensityHintSays) {
+  Numbers numbers(2);
+  for (const Shape3 shape : {Shape3{33, 257, 32}, Shape3{1, 1024, 16}, Shape3{5, 1100, 80}}) {
+    const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
+    const std::vector<float> bias = numbers.vector(shape.units);
+    const HostMatrix full = numbers.matrix(shape.batch, shape.inputs);
+    HostMatrix zeros = full;
+    std::fill(zeros.values.begin(), zeros.values.end(), 0.0F);
+    HostMatrix ones = full;
+    std::fill(ones.values.begin(), ones.values.end(), 1.0F);
+    HostMatrix last_only = zeros;  // one value at the very end of each row
+    for (std::int64_t row = 0; row < shape.batch; ++row) {
+      last_only.values[static_cast<std::size_t>((row + 1) * shape.inputs - 1)] = -2;
+    }
+    for (const HostMatrix& x : {full, zeros, ones, last_only}) {
+      check_dense_forward(*backend_, oracle_, x, w, bias, Activation::relu, {1, 0.2, 0});
+    }
+  }
+}
+
+TEST_P(OpsTest, DenseForwardStandsExtremes) {
+  const HostMatrix x{static_cast<std::int64_t>(kExtremeLogits.size()),
+                     1,
+                     {kExtremeLogits.begin(), kExtremeLogits.end()}};
+  HostMatrix w{1, 32, std::vector<float>(32, 1)};
+  w.values[1] = -1;
+  w.values[2] = 0;
+  w.values[3] = kDenormal;
+  w.values[4] = 1e30F;
+  for (const Activation activation : kActivations) {
+    for (const float bias : {0.0F, 100.0F, -0.5F}) {
+      check_dense_forward(*backend_, oracle_, x, w, std::vector<float>(32, bias), activation,
+                          {1, 0.2});
+    }
+  }
+}
+
+TEST_P(OpsTest, DenseForwardPassesNanOnInItsRowAlone) {
+  constexpr std::int64_t kRows = 3;
+  constexpr std::int64_t kUnits = 32;
+  HostMatrix x{kRows, 40, std::vector<float>(kRows * 40, 0.5F)};
+  x.values[40 + 17] = std::numeric_limits<float>::quiet_NaN();
+  const Floats device_x(*backend_, x);
+  const Floats w(*backend_, Numbers(4).matrix(40, kUnits));
+  for (const Activation activation : kActivations) {
+    for (const double density : {1.0, 0.2}) {
+      SCOPED_TRACE(describe({kRows, 40, kUnits}, activation, density));
+      const Floats y(*backend_, kRows * kUnits);
+      backend_->dense_forward({.layer = "encoder.0",
+                               .x = device_x.matrix(kRows, 40),
+                               .w = w.matrix(40, kUnits),
+                               .activation = activation,
+                               .y = y.matrix(kRows, kUnits),
+                               .x_density = density});
+      const std::vector<float> actual = y.read();
+      for (std::size_t i = 0; i < actual.size(); ++i) {
+        EXPECT_EQ(std::isnan(actual[i]), i / kUnits == 1) << "element " << i;
+      }
+    }
+  }
+}
+
+void check_dense_backward(Backend& backend, const Oracle& oracle, const HostMatrix& x,
+                          const HostMatrix& w, const HostMatrix& dz, Activation below,
+                          bool with_dx, std::initializer_list<double> density_hints) {
+  const Oracle::DenseGradients expected = oracle.dense_backward(x, w, dz, below);
+  const Floats device_x(backend, x);
+  const Floats device_w(backend, w);
+  const Floats device_dz(backend, dz);
+  for (const double density : density_hints) {
+    SCOPED_TRACE(describe({x.rows, x.cols, w.cols}, below, density));
+    const Floats dw(backend, w.rows * w.cols);
+    const Floats dx(backend, x.rows * x.cols);
+    const Floats dbias(backend, x.cols);
+    backend.dense_backward({.layer = "decoder.0",
+                            .x = device_x.matrix(x.rows, x.cols),
+                            .w = device_w.matrix(w.rows, w.cols),
+                            .dz = device_dz.matrix(dz.rows, dz.cols),
+                            .dw = dw.matrix(w.rows, w.cols),
+                            .dx = with_dx ? dx.matrix(x.rows, x.cols) : Matrix{},
+                            .activation_below = below,
+                            .dbias_below = with_dx ? dbias.data() : nullptr,
+                            .x_density = density});
+    EXPECT_TRUE(near(dw.read(), expected.dw));
+    if (with_dx) {
+      EXPECT_TRUE(near(dx.read(), expected.dx));
+      EXPECT_TRUE(near(dbias.read(), expected.dbias_below));
+    } else {
+      EXPECT_TRUE(dx.is_untouched());
+      EXPECT_TRUE(dbias.is_untouched());
+    }
+    EXPECT_TRUE(device_x.is_untouched());
+    EXPECT_TRUE(device_w.is_untouched());
+    EXPECT_TRUE(device_dz.is_untouched());
+  }
+}
+
+TEST_P(OpsTest, DenseBackwardIsRightAtEverySize) {
+  Numbers numbers(6);
+  std::size_t turn = 0;
+  for (const Shape3& shape : dense_shapes()) {
+    const Activation below = kActivations[turn++ % kActivations.size()];
+    const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
+    const HostMatrix dz = numbers.matrix(shape.batch, shape.units);
+    check_dense_backward(*backend_, oracle_, numbers.outputs(below, shape.batch, shape.inputs), w,
+                         dz, below, true, {1});
+  }
+}
+
+TEST_P(OpsTest, DenseBackwardOfTheFirstLayerIsRightAtEverySize) {
+  Numbers numbers(7);
+  for (const Shape3& shape : dense_shapes()) {
+    const HostMatrix x = numbers.sparse_matrix(shape.batch, shape.inputs, 0.2F);
+    const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
+    const HostMatrix dz = numbers.matrix(shape.batch, shape.units);
+    check_dense_backward(*backend_, oracle_, x, w, dz, Activation::identity, false, {1, 0.2});
+  }
+}
+
+TEST_P(OpsTest, DenseBackwardIsRightWhateverTheDensityHintSays) {
+  Numbers numbers(8);
+  for (const Shape3 shape : {Shape3{33, 257, 32}, Shape3{40, 100, 112}}) {
+    const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
+    const HostMatrix dz = numbers.matrix(shape.batch, shape.units);
+    HostMatrix zeros = numbers.matrix(shape.batch, shape.inputs);
+    std::fill(zeros.values.begin(), zeros.values.end(), 0.0F);
+    for (const HostMatrix& x : {numbers.matrix(shape.batch, shape.inputs), zeros}) {
+      check_dense_backward(*backend_, oracle_, x, w, dz, Activation::identity, false, {1, 0.2, 0});
+      check_dense_backward(*backend_, oracle_, x, w, dz, Activation::identity, true, {0.2});
+    }
+  }
+}
+
+TEST_P(OpsTest, DenseBackwardStandsExtremes) {
+  Numbers numbers(9);
+  for (const Activation below : kActivations) {
+    HostMatrix x = numbers.outputs(below, 33, 32);
+    std::fill_n(x.values.begin(), 32, 0.0F);                // an activation that is shut
+    std::fill_n(x.values.begin() + 32, 32, 1.0F);           // saturated
+    std::fill_n(x.values.begin() + 64, 32, kDenormal);
+    HostMatrix dz = numbers.matrix(33, 31);
+    std::fill_n(dz.values.begin(), 31, 1e6F);
+    std::fill_n(dz.values.begin() + 31, 31, kDenormal);
+    std::fill_n(dz.values.begin() + 62, 31, 0.0F);
+    check_dense_backward(*backend_, oracle_, x, numbers.matrix(32, 31), dz, below, true, {1});
+  }
+}
+
+// ── Losses ──────────────────────────────────────────────────────────────────────────────────────
+
+struct LossKind {
+  Loss loss;
+  Activation activation;
+};
+
+constexpr std::array kLossKinds{
+    LossKind{Loss::bce, Activation::sigmoid}, LossKind{Loss::mse, Activation::identity},
+    LossKind{Loss::mse, Activation::relu}, LossKind{Loss::mse, Activation::sigmoid},
+    LossKind{Loss::mse, Activation::tanh}};
+
+void check_losses(Backend& backend, const Oracle& oracle, const LossKind& kind, const HostMatrix& z,
+                  const std::vector<float>& bias, const HostMatrix& target, float scale) {
+  SCOPED_TRACE(std::string(to_string(kind.loss)) + " of " + std::string(to_string(kind.activation)) +
+               ", " + std::to_string(z.rows) + "x" + std::to_string(z.cols));
+  const Oracle::Losses expected =
+      oracle.losses(kind.loss, kind.activation, z, bias, target, scale);
+  const Floats device_bias(backend, std::span<const float>(bias));
+  const Floats device_target(backend, target);
+  for (const bool in_place : {false, true}) {
+    SCOPED_TRACE(in_place ? "in place" : "beside");
+    const Floats device_z(backend, z);
+    const Floats dz(backend, z.rows * z.cols);
+    const Floats dbias(backend, z.cols);
+    constexpr double kBefore = 1000;
+    const Guarded<double> sum(backend, std::span(&kBefore, 1));
+    backend.reconstruction_loss(
+        {.loss = kind.loss,
+         .activation = kind.activation,
+         .z = device_z.matrix(z.rows, z.cols),
+         .bias = device_bias.data(),
+         .target = device_target.matrix(z.rows, z.cols),
+         .gradient_scale = scale,
+         .dz = (in_place ? device_z : dz).matrix(z.rows, z.cols),
+         .dbias = dbias.data(),
+         .loss_sum = sum.data()});
+    EXPECT_TRUE(near((in_place ? device_z : dz).read(), expected.dz));
+    EXPECT_TRUE(near(dbias.read(), expected.dbias));
+    // The sum comes on top of what was there; in double, where that costs some 1e-16 of it.
+    const Expected total{kBefore + expected.sum.value,
+                         expected.sum.tolerance + 1e-14 * (kBefore + expected.sum.value)};
+    EXPECT_TRUE(near(sum.read(), std::span(&total, 1)));
+    if (in_place) {
+      EXPECT_TRUE(dz.is_untouched());
+    } else {
+      EXPECT_TRUE(device_z.is_untouched());
+    }
+  }
+  const Floats device_z(backend, z);
+  const Guarded<double> rows(backend, z.rows);
+  backend.row_losses({.loss = kind.loss,
+                      .activation = kind.activation,
+                      .z = device_z.matrix(z.rows, z.cols),
+                      .bias = device_bias.data(),
+                      .target = device_target.matrix(z.rows, z.cols),
+                      .sums = rows.data()});
+  EXPECT_TRUE(near(rows.read(), expected.rows));
+  EXPECT_TRUE(device_z.is_untouched());
+  EXPECT_TRUE(device_target.is_untouched());
+  EXPECT_TRUE(device_bias.is_untouched());
+}
+
+TEST_P(OpsTest, LossesAreRightAtEverySize) {
+  Numbers numbers(10);
+  std::size_t turn = 0;
+  for (const Shape2& shape : matrix_shapes()) {
+    const LossKind& kind = kLossKinds[turn++ % kLossKinds.size()];
+    const HostMatrix z = numbers.matrix(shape.rows, shape.cols, -5, 5);
+    const std::vector<float> bias = numbers.vector(shape.cols);
+    const HostMatrix target = numbers.sparse_matrix(shape.rows, shape.cols, 0.3F);
+    check_losses(*backend_, oracle_, kind, z, bias, target, 1.0F / 784);
+  }
+}
+
+TEST_P(OpsTest, LossesStandExtremes) {
+  const HostMatrix z = extreme_logits(static_cast<std::int64_t>(kExtremeTargets.size()));
+  const HostMatrix target = extreme_targets(z.rows);
+  for (const LossKind& kind : kLossKinds) {
+    for (const float bias : {0.0F, -100.0F, kDenormal}) {
+      for (const float scale : {1.0F, 1e-7F, -2.0F}) {
+        check_losses(*backend_, oracle_, kind, z,
+                     std::vector<float>(static_cast<std::size_t>(z.cols), bias), target, scale);
+      }
+    }
+  }
+}
+
+TEST_P(OpsTest, LossesAddUpOverSteps) {
+  Numbers numbers(11);
+  const HostMatrix z = numbers.matrix(40, 33, -5, 5);
+  const HostMatrix target = numbers.matrix(40, 33, 0, 1);
+  const std::vector<float> bias(33);
+  const Expected once =
+      oracle_.losses(Loss::bce, Activation::sigmoid, z, bias, target, 1).sum;
+  const Floats device_z(*backend_, z);
+  const Floats device_bias(*backend_, std::span<const float>(bias));
+  const Floats device_target(*backend_, target);
+  const Floats dz(*backend_, 40 * 33);
+  const Floats dbias(*backend_, 33);
+  DeviceArray<double> sum(*backend_, 1);
+  for (int step = 0; step < 10; ++step) {
+    backend_->reconstruction_loss({.z = device_z.matrix(40, 33),
+                                   .bias = device_bias.data(),
+                                   .target = device_target.matrix(40, 33),
+                                   .dz = dz.matrix(40, 33),
+                                   .dbias = dbias.data(),
+                                   .loss_sum = sum.data()});
+  }
+  double total = 0;
+  sum.download({&total, 1});
+  EXPECT_NEAR(total, 10 * once.value, 10 * once.tolerance);
+}
+
+// ── The optimiser ───────────────────────────────────────────────────────────────────────────────
+
+void check_adam(Backend& backend, const Oracle& oracle, const AdamOptions& options,
+                std::int64_t step_before, const std::vector<float>& parameters,
+                const std::vector<float>& gradients, const std::vector<float>& m,
+                const std::vector<float>& v) {
+  SCOPED_TRACE(std::to_string(parameters.size()) + " parameters after " +
+               std::to_string(step_before) + " steps");
+  const Oracle::AdamState expected =
+      oracle.adam(options, step_before + 1, parameters, gradients, m, v);
+  const Floats device_parameters(backend, std::span<const float>(parameters));
+  const Floats device_gradients(backend, std::span<const float>(gradients));
+  const Floats device_m(backend, std::span<const float>(m));
+  const Floats device_v(backend, std::span<const float>(v));
+  const Guarded<std::int64_t> step(backend, std::span(&step_before, 1));
+  backend.adam_step({.options = options,
+                     .parameters = device_parameters.data(),
+                     .gradients = device_gradients.data(),
+                     .m = device_m.data(),
+                     .v = device_v.data(),
+                     .count = static_cast<std::int64_t>(parameters.size()),
+                     .step = step.data()});
+  EXPECT_TRUE(near(device_parameters.read(), expected.parameters));
+  EXPECT_TRUE(near(device_m.read(), expected.m));
+  EXPECT_TRUE(near(device_v.read(), expected.v));
+  EXPECT_EQ(step.read().front(), step_before + 1);
+  EXPECT_TRUE(device_gradients.is_untouched());
+}
+
+TEST_P(OpsTest, AdamIsRightAtEverySize) {
+  Numbers numbers(12);
+  for (const std::int64_t count : {0, 1, 31, 32, 33, 257, 784, 4096, 4097, 50'992}) {
+    check_adam(*backend_, oracle_, {}, count % 3, numbers.vector(count),
+               numbers.vector(count, -1e-3F, 1e-3F), numbers.vector(count, -1e-3F, 1e-3F),
+               numbers.vector(count, 0, 1e-6F));
+  }
+}
+
+TEST_P(OpsTest, AdamIsRightFromTheFirstStepToTheMillionth) {
+  Numbers numbers(13);
+  for (const std::int64_t step_before : {0, 1, 2, 9, 99, 999, 999'999}) {
+    for (const AdamOptions options : {AdamOptions{}, AdamOptions{0.1F, 0.5F, 0.9F, 1e-3F},
+                                      AdamOptions{1e-5F, 0.0F, 0.0F, 1.0F}}) {
+      check_adam(*backend_, oracle_, options, step_before, numbers.vector(100),
+                 numbers.vector(100, -1e-2F, 1e-2F), numbers.vector(100, -1e-2F, 1e-2F),
+                 numbers.vector(100, 0, 1e-4F));
+    }
+  }
+}
+
+TEST_P(OpsTest, AdamStandsExtremes) {
+  const std::vector<float> gradients{0,      1,      -1,        1e-20F, -1e-20F, kDenormal,
+                                     1e10F, -1e10F, kSmallest, 1e-7F,  -1e-7F,  0};
+  const std::size_t count = gradients.size();
+  const std::vector<float> zeros(count);
+  // Black pixels: no gradient ever, and so no movement.
+  check_adam(*backend_, oracle_, {}, 0, std::vector<float>(count, 0.5F), gradients, zeros, zeros);
+  // Moments that have decayed as far as floats go.
+  check_adam(*backend_, oracle_, {}, 5000, std::vector<float>(count, -0.5F), gradients,
+             std::vector<float>(count, kDenormal), std::vector<float>(count, kDenormal));
+}
+
+// ── Recording ───────────────────────────────────────────────────────────────────────────────────
+
+/// A whole step of a small model, 50 → 16 → 50, in the order in which training calls it.
+class SmallTraining {
+ public:
+  SmallTraining(Backend& backend, const Dataset& data, std::int64_t batch)
+      : backend_(backend),
+        data_(backend.make_resident(data)),
+        batch_(batch),
+        permutation_(backend, std::span<const std::int32_t>(order(data.rows()))),
+        step_(backend, std::span(&kNoStep, 1)),
+        x_(backend, batch * kInputs),
+        code_(backend, batch * kUnits),
+        logits_(backend, batch * kInputs),
+        code_gradient_(backend, batch * kUnits),
+        parameters_(backend, std::span<const float>(Numbers(14).vector(kParameters, -0.2F, 0.2F))),
+        gradients_(backend, kParameters),
+        m_(backend, std::span<const float>(std::vector<float>(kParameters))),
+        v_(backend, std::span<const float>(std::vector<float>(kParameters))),
+        loss_sum_(backend, std::span(&kNoLoss, 1)) {}
+
+  void step() {
+    const Matrix x = x_.matrix(batch_, kInputs);
+    const Matrix code = code_.matrix(batch_, kUnits);
+    const Matrix logits = logits_.matrix(batch_, kInputs);
+    const Matrix w0{parameters_.data(), kInputs, kUnits};
+    const Matrix w1{parameters_.data() + kW1, kUnits, kInputs};
+    backend_.gather_batch({.data = data_.get(),
+                           .permutation = permutation_.data(),
+                           .step = step_.data(),
+                           .steps_per_epoch = data_->rows() / batch_,
+                           .batch_size = batch_,
+                           .x = x});
+    backend_.dense_forward({.layer = "encoder.0",
+                            .x = x,
+                            .w = w0,
+                            .bias = parameters_.data() + kB0,
+                            .activation = Activation::tanh,
+                            .y = code,
+                            .x_density = 0.3});
+    backend_.dense_forward({.layer = "decoder.0", .x = code, .w = w1, .y = logits});
+    backend_.reconstruction_loss({.z = logits,
+                                  .bias = parameters_.data() + kB1,
+                                  .target = x,
+                                  .gradient_scale = 1.0F / static_cast<float>(batch_ * kInputs),
+                                  .dz = logits,
+                                  .dbias = gradients_.data() + kB1,
+                                  .loss_sum = loss_sum_.data()});
+    backend_.dense_backward({.layer = "decoder.0",
+                             .x = code,
+                             .w = w1,
+                             .dz = logits,
+                             .dw = {gradients_.data() + kW1, kUnits, kInputs},
+                             .dx = code_gradient_.matrix(batch_, kUnits),
+                             .activation_below = Activation::tanh,
+                             .dbias_below = gradients_.data() + kB0});
+    backend_.dense_backward({.layer = "encoder.0",
+                             .x = x,
+                             .w = w0,
+                             .dz = code_gradient_.matrix(batch_, kUnits),
+                             .dw = {gradients_.data(), kInputs, kUnits},
+                             .x_density = 0.3});
+    backend_.adam_step({.options = {.learning_rate = 0.01F},
+                        .parameters = parameters_.data(),
+                        .gradients = gradients_.data(),
+                        .m = m_.data(),
+                        .v = v_.data(),
+                        .count = kParameters,
+                        .step = step_.data()});
+  }
+
+  [[nodiscard]] bool is_untouched() const {
+    return parameters_.is_untouched() && gradients_.is_untouched() && m_.is_untouched() &&
+           v_.is_untouched() && loss_sum_.is_untouched() && step_.is_untouched() &&
+           x_.is_untouched() && logits_.is_untouched();
+  }
+
+  /// Everything it has computed.
+  [[nodiscard]] std::vector<float> state() const {
+    std::vector<float> all;
+    for (const Floats* array : {&parameters_, &gradients_, &m_, &v_, &x_, &code_, &logits_}) {
+      const std::vector<float> values = array->read();
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    const auto sum = std::bit_cast<std::array<float, 2>>(loss_sum_.read().front());
+    all.insert(all.end(), sum.begin(), sum.end());
+    return all;
+  }
+  [[nodiscard]] std::int64_t steps_done() const { return step_.read().front(); }
+  [[nodiscard]] double loss_sum() const { return loss_sum_.read().front(); }
+
+ private:
+  static constexpr std::int64_t kInputs = 50;
+  static constexpr std::int64_t kUnits = 16;
+  static constexpr std::int64_t kB0 = 800;
+  static constexpr std::int64_t kW1 = 816;
+  static constexpr std::int64_t kB1 = 1616;
+  static constexpr std::int64_t kParameters = 1680;
+  static constexpr std::int64_t kNoStep = 0;
+  static constexpr double kNoLoss = 0;
+
+  static std::vector<std::int32_t> order(std::int64_t rows) {
+    std::vector<std::int32_t> order(static_cast<std::size_t>(rows));
+    std::iota(order.rbegin(), order.rend(), 0);
+    return order;
+  }
+
+  Backend& backend_;
+  std::unique_ptr<ResidentData> data_;
+  std::int64_t batch_;
+  Guarded<std::int32_t> permutation_;
+  Guarded<std::int64_t> step_;
+  Floats x_;
+  Floats code_;
+  Floats logits_;
+  Floats code_gradient_;
+  Floats parameters_;
+  Floats gradients_;
+  Floats m_;
+  Floats v_;
+  Guarded<double> loss_sum_;
+};
+
+Dataset small_data() {
+  return {"small", {50}, Numbers(15).sparse_matrix(500, 50, 0.3F).values};
+}
+
+TEST_P(OpsTest, RecordingRunsNothingAndReplayingRunsAllOfIt) {
+  const Dataset data = small_data();
+  SmallTraining direct(*backend_, data, 100);
+  SmallTraining recorded(*backend_, data, 100);
+  const std::unique_ptr<RecordedStep> step = backend_->record([&] { recorded.step(); });
+  EXPECT_TRUE(recorded.is_untouched());
+  for (int i = 0; i < 12; ++i) {
+    direct.step();
+    step->replay();
+  }
+  EXPECT_EQ(recorded.steps_done(), 12);
+  EXPECT_TRUE(same_bits(recorded.state(), direct.state()));
+}
+
+TEST_P(OpsTest, TwoRecordingsTakeTurns) {
+  const Dataset data = small_data();
+  SmallTraining first(*backend_, data, 100);
+  SmallTraining second(*backend_, data, 33);
+  const std::unique_ptr<RecordedStep> first_step = backend_->record([&] { first.step(); });
+  const std::unique_ptr<RecordedStep> second_step = backend_->record([&] { second.step(); });
+  first_step->replay();
+  EXPECT_TRUE(second.is_untouched());
+  second_step->replay();
+  first_step->replay();
+  EXPECT_EQ(first.steps_done(), 2);
+  EXPECT_EQ(second.steps_done(), 1);
+}
+
+// ── The same bits ───────────────────────────────────────────────────────────────────────────────
+
+class SameBitsTest : public ::testing::TestWithParam<Target> {};
+
+INSTANTIATE_TEST_SUITE_P(Devices, SameBitsTest, ::testing::ValuesIn(test::devices()),
+                         test::test_name);
+
+TEST_P(SameBitsTest, ThreadsAndRepeatsDoNotMatter) {
+  const Dataset data = small_data();
+  const auto run = [&](int threads, std::int64_t batch) {
+    const std::unique_ptr<Backend> backend = GetParam().with_threads(threads).make();
+    SmallTraining training(*backend, data, batch);
+    const std::unique_ptr<RecordedStep> step = backend->record([&] { training.step(); });
+    for (int i = 0; i < 50; ++i) step->replay();
+    EXPECT_GT(training.loss_sum(), 0);
+    return training.state();
+  };
+  for (const std::int64_t batch : {1, 31, 257, 500}) {
+    const std::vector<float> first = run(GetParam().options.threads, batch);
+    for (const int threads : GetParam().thread_counts()) {
+      for (int repeat = 0; repeat < 2; ++repeat) {
+        EXPECT_TRUE(same_bits(run(threads, batch), first))
+            << "batch " << batch << ", " << threads << " threads, repeat " << repeat;
+      }
+    }
+  }
+}
+
+TEST_P(SameBitsTest, ThreadsDoNotMatterToLargeLayers) {
+  Numbers numbers(16);
+  const HostMatrix x = numbers.sparse_matrix(256, 784, 0.2F);
+  const HostMatrix w = numbers.matrix(784, 64);
+  const HostMatrix dz = numbers.matrix(256, 64);
+  for (const double density : {1.0, 0.2}) {
+    std::vector<float> first;
+    for (const int threads : GetParam().thread_counts()) {
+      const std::unique_ptr<Backend> backend = GetParam().with_threads(threads).make();
+      const Floats device_x(*backend, x);
+      const Floats device_w(*backend, w);
+      const Floats device_dz(*backend, dz);
+      const Floats y(*backend, 256 * 64);
+      const Floats dw(*backend, 784 * 64);
+      const Floats dx(*backend, 256 * 784);
+      const Floats dbias(*backend, 784);
+      backend->dense_forward({.layer = "encoder.0",
+                              .x = device_x.matrix(256, 784),
+                              .w = device_w.matrix(784, 64),
+                              .y = y.matrix(256, 64),
+                              .x_density = density});
+      backend->dense_backward({.layer = "encoder.0",
+                               .x = device_x.matrix(256, 784),
+                               .w = device_w.matrix(784, 64),
+                               .dz = device_dz.matrix(256, 64),
+                               .dw = dw.matrix(784, 64),
+                               .dx = dx.matrix(256, 784),
+                               .dbias_below = dbias.data(),
+                               .x_density = density});
+      std::vector<float> all;
+      for (const Floats* array : {&y, &dw, &dx, &dbias}) {
+        const std::vector<float> values = array->read();
+        all.insert(all.end(), values.begin(), values.end());
+      }
+      if (first.empty()) first = all;
+      EXPECT_TRUE(same_bits(all, first)) << threads << " threads, density hint " << density;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ae

@@ -1,0 +1,213 @@
+// The first five steps of some trainings, as PyTorch ran them: losses, gradients and parameters.
+// tools/make_pytorch_trace.py recorded them; it computes the same weights, data and orders of rows
+// from the same seeds.
+
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "ae/dataset.hpp"
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+#include "backend/backend.hpp"
+#include "backends.hpp"
+#include "model/network.hpp"
+#include "philox.hpp"
+#include "train/evaluation.hpp"
+
+namespace ae {
+namespace {
+
+using nlohmann::json;
+using test::Target;
+
+constexpr std::int64_t kInputs = 784;
+
+const json& trace() {
+  static const json loaded = [] {
+    std::ifstream file(AE_TEST_DATA "/pytorch_trace.json");
+    return json::parse(file);
+  }();
+  return loaded;
+}
+
+/// Grey values, about a fifth of them not zero.
+Dataset synthetic_data(std::int64_t rows, std::uint64_t seed) {
+  std::vector<std::uint8_t> values(static_cast<std::size_t>(rows * kInputs));
+  const Philox philox(seed);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint32_t word = philox.word(RandomPurpose::synthetic_data, 0, i);
+    values[i] = (word & 0xFFU) < 51 ? static_cast<std::uint8_t>(word >> 24U) : std::uint8_t{0};
+  }
+  return {"synthetic bytes", {kInputs}, std::move(values)};
+}
+
+/// A tensor by its name in a model file, in a buffer laid out by layer_slices.
+std::vector<double> tensor_of(const ModelSpec& spec, const std::vector<float>& buffer,
+                              const std::string& name) {
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    const bool is_weight = name == slice.name + ".weight";
+    if (!is_weight && name != slice.name + ".bias") continue;
+    const auto begin = buffer.begin() + (is_weight ? slice.weight : slice.bias);
+    return {begin, begin + (is_weight ? slice.inputs * slice.units : slice.units)};
+  }
+  ADD_FAILURE() << "the model has no " << name;
+  return {};
+}
+
+/// A training of the trace, up to any of its steps.
+class Replay {
+ public:
+  Replay(const Target& target, const json& recorded)
+      : target_(target),
+        recorded_(recorded),
+        loss_(parse_loss(recorded["loss"].get<std::string>())),
+        reduction_(parse_reduction(recorded["reduction"].get<std::string>())),
+        spec_(dense_autoencoder(
+            {kInputs}, recorded["hidden"].get<std::vector<std::int64_t>>(),
+            parse_activation(recorded["activation"].get<std::string>()),
+            parse_activation(recorded["output_activation"].get<std::string>()))),
+        data_(synthetic_data(recorded["rows"], recorded["data_seed"])) {}
+
+  /// The model after so many steps of a training that is then told to stop.
+  [[nodiscard]] Model model_after(std::int64_t steps) const {
+    const auto seed = recorded_["seed"].get<std::uint64_t>();
+    Model model = Model::initialize(spec_, seed);
+    if (steps == 0) return model;
+    TrainOptions options = train_options();
+    std::int64_t done = 0;
+    options.stop_requested = [&] { return ++done == steps; };
+    const std::unique_ptr<test::EnvironmentVariable> instruction_set = target_.choose();
+    EXPECT_TRUE(train(model, data_, nullptr, options).interrupted);
+    return model;
+  }
+
+  /// The loss that training reports for the first epoch.
+  [[nodiscard]] double first_epoch_loss() const {
+    Model model = Model::initialize(spec_, recorded_["seed"].get<std::uint64_t>());
+    TrainOptions options = train_options();
+    options.epochs = 1;
+    const std::unique_ptr<test::EnvironmentVariable> instruction_set = target_.choose();
+    return train(model, data_, nullptr, options).epochs.at(0).train_loss;
+  }
+
+  struct Pass {
+    double loss = 0;
+    std::vector<float> gradients;
+  };
+
+  /// Forward and backward through `model` for the given rows.
+  [[nodiscard]] Pass pass(const Model& model, const std::vector<std::int64_t>& rows) const {
+    const auto batch = static_cast<std::int64_t>(rows.size());
+    std::vector<float> samples(static_cast<std::size_t>(batch * kInputs));
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      data_.copy_row(rows[i], std::span(samples).subspan(i * kInputs, kInputs));
+    }
+    const double divisor = loss_divisor(reduction_, batch, kInputs);
+
+    const std::unique_ptr<Backend> backend = target_.make();
+    const Parameters parameters(*backend, model);
+    Network network(*backend, spec_, parameters, batch, Network::Use::training);
+    DeviceArray<float> x(*backend, batch * kInputs);
+    x.upload(samples);
+    DeviceArray<float> gradients(*backend, parameters.size());
+    DeviceArray<double> loss_sum(*backend, 1);
+    const ConstMatrix input{x.data(), batch, kInputs};
+    const Matrix logits = network.run_to_logits(input, data_.density());
+    network.backward(input, data_.density(), logits, loss_, static_cast<float>(1 / divisor),
+                     gradients.data(), loss_sum.data());
+
+    Pass result;
+    loss_sum.download({&result.loss, 1});
+    result.loss /= divisor;
+    result.gradients.resize(static_cast<std::size_t>(gradients.size()));
+    gradients.download(result.gradients);
+    return result;
+  }
+
+  /// Compares every tensor in `due` with its place in `buffer`.
+  void expect_equal(const std::vector<float>& buffer, const json& due) const {
+    for (const auto& [name, tensor] : due.items()) {
+      SCOPED_TRACE(name);
+      const std::vector<double> actual = tensor_of(spec_, buffer, name);
+      // PyTorch's own float32 is so far from its double at the worst element. Ours sums in another
+      // order, so its worst may be a few times that. In the tensor's sum all may point the same way.
+      // What was recorded has nine digits.
+      const double error = 4 * tensor["float32_error"].get<double>() + 1e-9;
+      const auto places = recorded_["sampled"][name].get<std::vector<std::size_t>>();
+      const auto values = tensor["values"].get<std::vector<double>>();
+      ASSERT_EQ(places.size(), values.size());
+      for (std::size_t i = 0; i < places.size(); ++i) {
+        EXPECT_NEAR(actual.at(places[i]), values[i], error) << "element " << places[i];
+      }
+      double sum = 0;
+      for (const double value : actual) sum += value;
+      EXPECT_NEAR(sum, tensor["sum"].get<double>(), error * static_cast<double>(actual.size()))
+          << "sum";
+    }
+  }
+
+ private:
+  [[nodiscard]] TrainOptions train_options() const {
+    TrainOptions options;
+    options.epochs = 10;
+    options.batch_size = recorded_["batch_size"];
+    options.seed = recorded_["seed"];
+    options.loss = loss_;
+    options.reduction = reduction_;
+    options.adam.learning_rate = recorded_["learning_rate"];
+    options.device = target_.options;
+    return options;
+  }
+
+  const Target& target_;
+  const json& recorded_;
+  Loss loss_;
+  Reduction reduction_;
+  ModelSpec spec_;
+  Dataset data_;
+};
+
+class PyTorchTraceTest : public ::testing::TestWithParam<Target> {
+ protected:
+  void replay(const std::string& name) {
+    for (const json& recorded : trace()["cases"]) {
+      if (recorded["name"] != name) continue;
+      const Replay replay(GetParam(), recorded);
+      double first_epoch_sum = 0;
+      std::int64_t step_number = 0;
+      for (const json& step : recorded["steps"]) {
+        SCOPED_TRACE("step " + std::to_string(step_number + 1));
+        const auto rows = step["rows"].get<std::vector<std::int64_t>>();
+        const auto loss = step["loss"].get<double>();
+        const Replay::Pass pass = replay.pass(replay.model_after(step_number), rows);
+        EXPECT_NEAR(pass.loss, loss, 1e-6 * loss);
+        replay.expect_equal(pass.gradients, step["gradients"]);
+        ++step_number;
+        replay.expect_equal(replay.model_after(step_number).parameters, step["parameters"]);
+        if (step_number <= 3) first_epoch_sum += loss * static_cast<double>(rows.size());
+      }
+      const double first_epoch = first_epoch_sum / recorded["rows"].get<double>();
+      EXPECT_NEAR(replay.first_epoch_loss(), first_epoch, 1e-6 * first_epoch);
+      return;
+    }
+    ADD_FAILURE() << "the trace has no training " << name;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Devices, PyTorchTraceTest, ::testing::ValuesIn(test::devices()),
+                         test::test_name);
+
+TEST_P(PyTorchTraceTest, TheKerasExampleIsTheSame) { replay("keras"); }
+TEST_P(PyTorchTraceTest, ADeepModelWithTanhAndMeanSquaredErrorIsTheSame) { replay("deep"); }
+TEST_P(PyTorchTraceTest, TheSummedSquaredErrorIsTheSame) { replay("textbook"); }
+
+}  // namespace
+}  // namespace ae

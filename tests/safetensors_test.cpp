@@ -1,0 +1,248 @@
+// Model files: what is written can be read, by us and by the format's specification, and nothing
+// damaged passes.
+
+#include "io/safetensors.hpp"
+
+#include <cstring>
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "ae/model.hpp"
+
+#include "error_message.hpp"
+#include "temporary_folder.hpp"
+
+namespace ae::test {
+namespace {
+
+using ::testing::Test;
+
+/// A file as the format defines it, from a header's text and the values' bytes.
+std::string file_of(const std::string& header, const std::string& data = {}) {
+  const std::uint64_t length = header.size();
+  std::string file(sizeof(length), '\0');
+  std::memcpy(file.data(), &length, sizeof(length));
+  return file + header + data;
+}
+
+std::string bytes_of(std::initializer_list<float> values) {
+  std::string bytes(values.size() * sizeof(float), '\0');
+  std::memcpy(bytes.data(), std::data(values), bytes.size());
+  return bytes;
+}
+
+Model small_model() {
+  Model model = Model::initialize(dense_autoencoder({2, 3}, {5, 2}, Activation::tanh), 11);
+  for (std::size_t i = 0; i < model.parameters.size(); ++i) {
+    // Gaps between tensors are no part of a model, so what stands there must be zero.
+    if (model.parameters[i] == 0.0F) continue;
+    model.parameters[i] += static_cast<float>(i);
+  }
+  for (const LayerSlice& slice : layer_slices(model.spec)) {
+    for (std::int64_t unit = 0; unit < slice.units; ++unit) {
+      model.parameters[static_cast<std::size_t>(slice.bias + unit)] =
+          static_cast<float>(unit) - 0.5F;
+    }
+  }
+  model.training = {{"data", "some \"quoted\" name"}, {"seed", "11"}};
+  return model;
+}
+
+class SafetensorsTest : public Test {
+ protected:
+  std::string refusal_of(const std::string& content) {
+    const auto path = folder_.write("file.safetensors", content);
+    const std::string message = error_of([&] { io::read_safetensors(path); });
+    EXPECT_NE(message.find("file.safetensors"), std::string::npos) << message;
+    return message;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(SafetensorsTest, ModelComesBackAsItWas) {
+  const Model model = small_model();
+  save_model(model, folder_ / "model");
+  const Model loaded = load_model(folder_ / "model");
+  EXPECT_EQ(loaded.spec, model.spec);
+  EXPECT_EQ(loaded.parameters, model.parameters);
+  EXPECT_EQ(loaded.training, model.training);
+  EXPECT_EQ(folder_.entries(), 1);
+}
+
+TEST_F(SafetensorsTest, SameModelSameBytes) {
+  save_model(small_model(), folder_ / "a");
+  save_model(small_model(), folder_ / "b");
+  EXPECT_EQ(content_of(folder_ / "a"), content_of(folder_ / "b"));
+}
+
+/// The file taken apart by hand, as its specification says: PyTorch's shapes and order of values.
+TEST_F(SafetensorsTest, FileIsWhatTheSpecificationSays) {
+  const Model model = small_model();
+  save_model(model, folder_ / "model");
+  const std::string file = content_of(folder_ / "model");
+  std::uint64_t length = 0;
+  std::memcpy(&length, file.data(), sizeof(length));
+  ASSERT_EQ(length % 8, 0U);
+  const auto header = nlohmann::json::parse(file.substr(8, length));
+  EXPECT_EQ(header["__metadata__"]["format"], "ae");
+  ASSERT_EQ(header.size(), 1U + 8U);
+
+  const LayerSlice slice = layer_slices(model.spec)[1];
+  const auto entry = header["encoder.1.weight"];
+  EXPECT_EQ(entry["dtype"], "F32");
+  EXPECT_EQ(entry["shape"], (nlohmann::json{2, 5}));
+  const auto begin = entry["data_offsets"][0].get<std::size_t>();
+  ASSERT_EQ(entry["data_offsets"][1].get<std::size_t>() - begin, 10 * sizeof(float));
+  for (std::int64_t unit = 0; unit < 2; ++unit) {
+    for (std::int64_t input = 0; input < 5; ++input) {
+      float value = 0;
+      std::memcpy(&value,
+                  file.data() + 8 + length + begin +
+                      static_cast<std::size_t>(unit * 5 + input) * sizeof(float),
+                  sizeof(float));
+      EXPECT_EQ(value, model.parameters[static_cast<std::size_t>(slice.weight + input * 2 + unit)]);
+    }
+  }
+}
+
+TEST_F(SafetensorsTest, EveryFlippedBitIsNoticed) {
+  save_model(Model::initialize(dense_autoencoder({3}, {2}), 1), folder_ / "model");
+  const std::string whole = content_of(folder_ / "model");
+  for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string flipped = whole;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    folder_.write("flipped", flipped);
+    EXPECT_THROW(load_model(folder_ / "flipped"), Error) << "bit " << bit;
+  }
+}
+
+TEST_F(SafetensorsTest, EveryCutIsNoticed) {
+  save_model(small_model(), folder_ / "model");
+  const std::string whole = content_of(folder_ / "model");
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    folder_.write("cut", whole.substr(0, size));
+    EXPECT_THROW(load_model(folder_ / "cut"), Error) << "after " << size << " bytes";
+  }
+  folder_.write("longer", whole + '\0');
+  EXPECT_THROW(load_model(folder_ / "longer"), Error);
+}
+
+TEST_F(SafetensorsTest, ForeignFileWithoutChecksumIsRead) {
+  const auto path =
+      folder_.write("foreign", file_of(R"({"b":{"dtype":"F32","shape":[],"data_offsets":[8,12]},)"
+                                       R"("a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}})",
+                                       bytes_of({1.5F, -2.0F, 3.0F})));
+  const io::TensorFile file = io::read_safetensors(path);
+  ASSERT_EQ(file.tensors.size(), 2U);
+  EXPECT_EQ(file.tensors[0].name, "a");
+  EXPECT_EQ(file.tensors[0].values, (std::vector<float>{1.5F, -2.0F}));
+  EXPECT_EQ(file.tensors[1].values, std::vector<float>{3.0F});
+  EXPECT_NE(error_of([&] { load_model(path); }).find("not written by ae"), std::string::npos);
+}
+
+TEST_F(SafetensorsTest, HostileHeadersAreRefused) {
+  const std::string four = bytes_of({1, 2, 3, 4});
+  const auto tensor = [](const std::string& shape, const std::string& offsets,
+                         const std::string& type = "F32") {
+    return R"({"t":{"dtype":")" + type + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets +
+           "}}";
+  };
+  EXPECT_NE(refusal_of(file_of(tensor("[4]", "[0,20]"), four)).find("claims bytes 0 to 20 of 16"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[5]", "[0,16]"), four)).find("shape"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[2,0]", "[0,16]"), four)).find("shape"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[4294967296,4294967296]", "[0,16]"), four)).find("shape"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[-4]", "[0,16]"), four)).find("shape"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[4]", "[16,0]"), four)).find("claims"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[4]", "[0]"), four)).find("data_offsets"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[8]", "[0,16]", "F16"), four)).find("type"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[3]", "[4,16]"), four)).find("byte 0"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of(tensor("[3]", "[0,12]"), four)).find("byte 12 of 16"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(file_of(R"({"t":1})")).find("lacks"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of(R"({"__metadata__":{"a":1}})")).find("not text"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of(R"({"__metadata__":{"a":"1","a":"2"}})")).find("twice"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(file_of("[1,2]")).find("not a JSON object"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of("{")).find("not a JSON object"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of("\xFF\xFE{}")).find("not a JSON object"), std::string::npos);
+  EXPECT_NE(refusal_of(file_of(std::string(100000, '['))).find("too deeply"), std::string::npos);
+  std::string huge = file_of("{}");
+  huge[7] = '\x7F';
+  EXPECT_NE(refusal_of(huge).find("header claims"), std::string::npos);
+}
+
+TEST_F(SafetensorsTest, DescriptionMustFitTheTensors) {
+  const auto model_file = [&](const std::string& key, const std::string& text) {
+    save_model(small_model(), folder_ / "model");
+    io::TensorFile file = io::read_safetensors(folder_ / "model");
+    file.metadata[key] = text;
+    io::write_safetensors(file, folder_ / "model");
+    return error_of([&] { load_model(folder_ / "model"); });
+  };
+  const std::string decoder =
+      R"("decoder":[{"type":"dense","units":5,"activation":"tanh"},{"type":"dense","units":6,"activation":"sigmoid"}]})";
+  EXPECT_NE(model_file("version", "2").find("newer"), std::string::npos);
+  EXPECT_NE(model_file("format", "pt").find("not written by ae"), std::string::npos);
+  EXPECT_NE(model_file("model", "{}").find("description"), std::string::npos);
+  EXPECT_NE(
+      model_file(
+          "model",
+          R"({"input_shape":[6],"encoder":[{"type":"dense","units":4,"activation":"tanh"},{"type":"dense","units":2,"activation":"tanh"}],)" +
+              decoder)
+          .find("encoder.0.weight is 5x6, but its description says 4x6"),
+      std::string::npos);
+  EXPECT_NE(
+      model_file(
+          "model",
+          R"({"input_shape":[6],"encoder":[{"type":"dense","units":2,"activation":"wavy"}],)" +
+              decoder)
+          .find("wavy"),
+      std::string::npos);
+  EXPECT_NE(
+      model_file("model", R"({"input_shape":[6],"encoder":[{"type":"conv","units":2}],)" + decoder)
+          .find("conv"),
+      std::string::npos);
+  EXPECT_NE(
+      model_file(
+          "model",
+          R"({"input_shape":[16777216,16777216,16777216],"encoder":[{"type":"dense","units":16777216,"activation":"tanh"}],)" +
+              decoder)
+          .find("16777216 values"),
+      std::string::npos);
+}
+
+/// Valid files with a few bytes changed at random: read or refused, nothing else.
+TEST_F(SafetensorsTest, RandomDamageNeverCrashes) {
+  std::mt19937 random(3);
+  const std::string whole =
+      file_of(R"({"__metadata__":{"format":"ae"},"a":{"dtype":"F32","shape":[2,2],)"
+              R"("data_offsets":[0,16]},"b":{"dtype":"F32","shape":[1],"data_offsets":[16,20]}})",
+              bytes_of({1, 2, 3, 4, 5}));
+  int refused = 0;
+  constexpr int kRounds = 3000;
+  for (int round = 0; round < kRounds; ++round) {
+    std::string damaged = whole;
+    for (unsigned change = 0; change <= random() % 3; ++change) {
+      damaged[random() % damaged.size()] = static_cast<char>(random());
+    }
+    const auto path = folder_.write("damaged", damaged);
+    try {
+      io::read_safetensors(path);
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, kRounds / 2);
+  EXPECT_LT(refused, kRounds);
+}
+
+}  // namespace
+}  // namespace ae::test
