@@ -76,7 +76,9 @@ struct Target {
   }
 };
 
-inline void PrintTo(const Target& target, std::ostream* stream) { *stream << target.name(); }
+inline void PrintTo(const Target& target, std::ostream* stream) {
+  *stream << target.name();
+}
 
 /// Every device that is usable here; the CPU once for each instruction set it has.
 inline std::vector<Target> devices() {

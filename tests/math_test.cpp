@@ -151,8 +151,8 @@ TEST(Math, CrossEntropyFollowsItsDefinition) {
     for (const float t : kTargets) {
       const auto logit = static_cast<double>(z);
       const auto target = static_cast<double>(t);
-      const double loss = target * std::log1p(std::exp(-logit)) +
-                          (1 - target) * std::log1p(std::exp(logit));
+      const double loss =
+          target * std::log1p(std::exp(-logit)) + (1 - target) * std::log1p(std::exp(logit));
       // The loss is a difference of terms as large as |z|: so is its rounding.
       const double tolerance = 0x1p-24 * (3 * std::abs(logit) + 8);
       EXPECT_NEAR(static_cast<double>(at(z, t).loss), loss, tolerance) << z << ", " << t;

@@ -12,7 +12,9 @@ namespace {
 /// these formulas to 4 ulp and less, and an ulp is at most two roundings.
 constexpr double kFunctionRoundings = 8;
 
-double absolute(const Expected& number) { return std::abs(number.value); }
+double absolute(const Expected& number) {
+  return std::abs(number.value);
+}
 
 double bias_at(std::span<const float> bias, std::int64_t index) {
   return bias.empty() ? 0.0 : static_cast<double>(bias[static_cast<std::size_t>(index)]);
@@ -39,8 +41,7 @@ class Oracle::Sum {
 
   [[nodiscard]] Expected result() const {
     const auto terms = static_cast<double>(terms_);
-    return {value_,
-            inherited_ + terms * (precision_.unit * magnitude_ + precision_.smallest)};
+    return {value_, inherited_ + terms * (precision_.unit * magnitude_ + precision_.smallest)};
   }
 
  private:
@@ -169,8 +170,8 @@ Expected Oracle::logit(double z, double bias) const {
 /// ln(1 - p) = -ln(1 + e^z). Logits are small enough for double's e^z.
 Oracle::LossAndGradient Oracle::cross_entropy(Expected z, double target) const {
   const double u = precision_.unit;
-  const double loss = target * std::log1p(std::exp(-z.value)) +
-                      (1 - target) * std::log1p(std::exp(z.value));
+  const double loss =
+      target * std::log1p(std::exp(-z.value)) + (1 - target) * std::log1p(std::exp(z.value));
   const Expected p = activate(Activation::sigmoid, z);
   // The loss changes with z by |p - t| ≤ 1. Float gets it from terms of |z|'s size and a logarithm
   // of at most ln 2, with fewer than four roundings of each.
@@ -246,11 +247,11 @@ Oracle::AdamState Oracle::adam(const AdamOptions& options, std::int64_t t,
     // root, the sum, the product, the quotient and, for devices that have it in float, the rate.
     const double divisor = std::sqrt(v_new.value) + epsilon;
     const double change = rate * m_new.value / divisor;
-    const double root_off = std::min(std::sqrt(v_new.tolerance),
-                                     v_new.value > 0 ? v_new.tolerance / std::sqrt(v_new.value)
-                                                     : std::sqrt(v_new.tolerance));
-    const double change_off = rate * m_new.tolerance / divisor +
-                              std::abs(change) * (root_off / divisor + 12 * u) + tiny;
+    const double root_off = std::min(
+        std::sqrt(v_new.tolerance),
+        v_new.value > 0 ? v_new.tolerance / std::sqrt(v_new.value) : std::sqrt(v_new.tolerance));
+    const double change_off =
+        rate * m_new.tolerance / divisor + std::abs(change) * (root_off / divisor + 12 * u) + tiny;
     const double moved = static_cast<double>(parameters[i]) - change;
     state.m.push_back(m_new);
     state.v.push_back(v_new);

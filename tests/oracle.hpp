@@ -9,9 +9,9 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-/// What every operation of a backend must compute: its definition, as naive loops in double. None of
-/// this shares a formula with the product; where that has a numerically clever form, this has the
-/// textbook's.
+/// What every operation of a backend must compute: its definition, as naive loops in double. None
+/// of this shares a formula with the product; where that has a numerically clever form, this has
+/// the textbook's.
 ///
 /// Each number comes with the error that a correct computation in float may make of it. The bounds
 /// are those of rounding error analysis (Higham, "Accuracy and Stability of Numerical Algorithms",

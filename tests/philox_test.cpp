@@ -19,8 +19,7 @@ Counter words_at(std::uint64_t seed, const Counter& counter) {
 
 /// From the test vectors that come with Random123, the authors' own implementation.
 TEST(Philox, GivesThePublishedAnswers) {
-  EXPECT_EQ(words_at(0, {0, 0, 0, 0}),
-            (Counter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(words_at(0, {0, 0, 0, 0}), (Counter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   EXPECT_EQ(words_at(0xffffffff'ffffffff, {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}),
             (Counter{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(words_at(0x299f31d0'a4093822, {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}),

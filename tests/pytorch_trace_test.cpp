@@ -70,10 +70,10 @@ class Replay {
         recorded_(recorded),
         loss_(parse_loss(recorded["loss"].get<std::string>())),
         reduction_(parse_reduction(recorded["reduction"].get<std::string>())),
-        spec_(dense_autoencoder(
-            {kInputs}, recorded["hidden"].get<std::vector<std::int64_t>>(),
-            parse_activation(recorded["activation"].get<std::string>()),
-            parse_activation(recorded["output_activation"].get<std::string>()))),
+        spec_(
+            dense_autoencoder({kInputs}, recorded["hidden"].get<std::vector<std::int64_t>>(),
+                              parse_activation(recorded["activation"].get<std::string>()),
+                              parse_activation(recorded["output_activation"].get<std::string>()))),
         data_(synthetic_data(recorded["rows"], recorded["data_seed"])) {}
 
   /// The model after so many steps of a training that is then told to stop.
@@ -138,8 +138,8 @@ class Replay {
       SCOPED_TRACE(name);
       const std::vector<double> actual = tensor_of(spec_, buffer, name);
       // PyTorch's own float32 is so far from its double at the worst element. Ours sums in another
-      // order, so its worst may be a few times that. In the tensor's sum all may point the same way.
-      // What was recorded has nine digits.
+      // order, so its worst may be a few times that. In the tensor's sum all may point the same
+      // way. What was recorded has nine digits.
       const double error = 4 * tensor["float32_error"].get<double>() + 1e-9;
       const auto places = recorded_["sampled"][name].get<std::vector<std::size_t>>();
       const auto values = tensor["values"].get<std::vector<double>>();
@@ -205,9 +205,15 @@ class PyTorchTraceTest : public ::testing::TestWithParam<Target> {
 INSTANTIATE_TEST_SUITE_P(Devices, PyTorchTraceTest, ::testing::ValuesIn(test::devices()),
                          test::test_name);
 
-TEST_P(PyTorchTraceTest, TheKerasExampleIsTheSame) { replay("keras"); }
-TEST_P(PyTorchTraceTest, ADeepModelWithTanhAndMeanSquaredErrorIsTheSame) { replay("deep"); }
-TEST_P(PyTorchTraceTest, TheSummedSquaredErrorIsTheSame) { replay("textbook"); }
+TEST_P(PyTorchTraceTest, TheKerasExampleIsTheSame) {
+  replay("keras");
+}
+TEST_P(PyTorchTraceTest, ADeepModelWithTanhAndMeanSquaredErrorIsTheSame) {
+  replay("deep");
+}
+TEST_P(PyTorchTraceTest, TheSummedSquaredErrorIsTheSame) {
+  replay("textbook");
+}
 
 }  // namespace
 }  // namespace ae

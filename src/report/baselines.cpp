@@ -29,13 +29,15 @@ constexpr double kClip = 1e-7;
 /// Training rows that the clip of PCA's outputs is chosen on.
 constexpr std::int64_t kClipRows = 2000;
 
+/// Raised whenever the same data would give other figures, so that old ones are not taken.
+constexpr int kCacheVersion = 2;
+
 double entropy(double t) {
   const auto term = [](double p) { return p > 0 ? -p * std::log(p) : 0.0; };
   return term(t) + term(1 - t);
 }
 
-double element_loss(Loss loss, double y, double t, double clip) {
-  if (loss == Loss::mse) return (y - t) * (y - t);
+double cross_entropy(double y, double t, double clip) {
   const double p = std::clamp(y, clip, 1 - clip);
   return -t * std::log(p) - (1 - t) * std::log(1 - p);
 }
@@ -89,54 +91,54 @@ double mean_image_sum(Loss loss, const std::vector<double>& mean, const Dataset&
   return total;
 }
 
-struct PcaSums {
-  double loss = 0;
-  double squared_error = 0;
-};
+/// PCA's outputs are clipped for BCE with the one of these that gives the least loss.
+constexpr std::array kClips = {1e-5, 3e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05};
 
-PcaSums pca_sums(const PrincipalComponents& pca, Loss loss, double clip, const Dataset& data,
-                 std::int64_t rows) {
-  PcaSums sums;
+double best_clip(const PrincipalComponents& pca, const Dataset& training) {
+  std::array<double, kClips.size()> sums{};
   pca.for_each_reconstruction(
-      data, rows, [&](std::span<const float> target, std::span<const float> reconstruction) {
+      training, std::min(kClipRows, training.rows()),
+      [&](std::span<const float> target, std::span<const float> reconstruction) {
+        for (std::size_t i = 0; i < kClips.size(); ++i) {
+          for (std::size_t c = 0; c < target.size(); ++c) {
+            sums[i] += cross_entropy(static_cast<double>(reconstruction[c]),
+                                     static_cast<double>(target[c]), kClips[i]);
+          }
+        }
+      });
+  return kClips[static_cast<std::size_t>(std::min_element(sums.begin(), sums.end()) -
+                                         sums.begin())];
+}
+
+PcaBaseline pca_baseline(const PrincipalComponents& pca, const Dataset& training,
+                         const Dataset& test, Loss loss, Reduction reduction) {
+  const double clip = loss == Loss::bce ? best_clip(pca, training) : 0;
+  double squared_error = 0;
+  double entropy_sum = 0;
+  pca.for_each_reconstruction(
+      test, test.rows(), [&](std::span<const float> target, std::span<const float> reconstruction) {
         for (std::size_t c = 0; c < target.size(); ++c) {
           const auto t = static_cast<double>(target[c]);
           const auto y = static_cast<double>(reconstruction[c]);
-          sums.squared_error += (y - t) * (y - t);
-          if (loss == Loss::bce) sums.loss += element_loss(loss, y, t, clip);
+          squared_error += (y - t) * (y - t);
+          if (loss == Loss::bce) entropy_sum += cross_entropy(y, t, clip);
         }
       });
-  if (loss == Loss::mse) sums.loss = sums.squared_error;
-  return sums;
-}
-
-double best_clip(const PrincipalComponents& pca, const Dataset& training) {
-  double best = 0;
-  double best_loss = std::numeric_limits<double>::infinity();
-  for (const double clip : {1e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05}) {
-    const std::int64_t rows = std::min(kClipRows, training.rows());
-    const double loss = pca_sums(pca, Loss::bce, clip, training, rows).loss;
-    if (loss < best_loss) {
-      best_loss = loss;
-      best = clip;
-    }
-  }
-  return best;
+  return {.components = pca.components(),
+          .loss = reduced(loss == Loss::bce ? entropy_sum : squared_error, reduction, test),
+          .clip = clip,
+          .squared_error_per_row = squared_error / static_cast<double>(test.rows())};
 }
 
 Baselines compute(const Dataset& training, const Dataset& test, Loss loss, Reduction reduction,
                   int components) {
-  Baselines baselines;
-  baselines.floor = reduced(floor_sum(loss, test), reduction, test);
   const std::vector<double> mean = column_means(training);
-  baselines.mean_image = reduced(mean_image_sum(loss, mean, test), reduction, test);
-  if (training.row_size() <= PrincipalComponents::kMostColumns && training.rows() > 1) {
-    const PrincipalComponents pca(training, mean, components);
-    baselines.components = pca.components();
-    if (loss == Loss::bce) baselines.clip = best_clip(pca, training);
-    const PcaSums sums = pca_sums(pca, loss, baselines.clip, test, test.rows());
-    baselines.pca = reduced(sums.loss, reduction, test);
-    baselines.pca_squared_error_per_row = sums.squared_error / static_cast<double>(test.rows());
+  Baselines baselines{.floor = reduced(floor_sum(loss, test), reduction, test),
+                      .mean_image = reduced(mean_image_sum(loss, mean, test), reduction, test),
+                      .pca = std::nullopt};
+  if (training.rows() > 1 && PrincipalComponents::are_affordable(training.row_size(), components)) {
+    baselines.pca = pca_baseline(PrincipalComponents(training, mean, components), training, test,
+                                 loss, reduction);
   }
   return baselines;
 }
@@ -150,24 +152,29 @@ std::string fingerprint(const Dataset& data) {
 }
 
 json to_json(const Baselines& baselines) {
-  return {{"floor", baselines.floor},
-          {"mean_image", baselines.mean_image},
-          {"pca", baselines.pca},
-          {"components", baselines.components},
-          {"clip", baselines.clip},
-          {"pca_squared_error_per_row", baselines.pca_squared_error_per_row}};
+  json pca;  // null without it
+  if (baselines.pca) {
+    pca = {{"components", baselines.pca->components},
+           {"loss", baselines.pca->loss},
+           {"clip", baselines.pca->clip},
+           {"squared_error_per_row", baselines.pca->squared_error_per_row}};
+  }
+  return {{"floor", baselines.floor}, {"mean_image", baselines.mean_image}, {"pca", pca}};
 }
 
 std::optional<Baselines> read_cache(const std::filesystem::path& path) {
   std::ifstream file(path);
   const json cached = json::parse(file, nullptr, /*allow_exceptions=*/false);
   try {
-    return Baselines{.floor = cached.at("floor"),
-                     .mean_image = cached.at("mean_image"),
-                     .pca = cached.at("pca"),
-                     .components = cached.at("components"),
-                     .clip = cached.at("clip"),
-                     .pca_squared_error_per_row = cached.at("pca_squared_error_per_row")};
+    Baselines baselines{
+        .floor = cached.at("floor"), .mean_image = cached.at("mean_image"), .pca = std::nullopt};
+    if (const json& pca = cached.at("pca"); !pca.is_null()) {
+      baselines.pca = PcaBaseline{.components = pca.at("components"),
+                                  .loss = pca.at("loss"),
+                                  .clip = pca.at("clip"),
+                                  .squared_error_per_row = pca.at("squared_error_per_row")};
+    }
+    return baselines;
   } catch (const json::exception&) {
     return std::nullopt;  // absent or damaged: computed anew
   }
@@ -189,10 +196,15 @@ void write_cache(const Baselines& baselines, const std::filesystem::path& path) 
 Baselines compute_baselines(const Dataset& training, const Dataset& test, Loss loss,
                             Reduction reduction, int components,
                             const std::filesystem::path& cache_directory) {
+  if (training.row_size() != test.row_size()) {
+    throw UsageError(fmt::format("{} has rows of {} and {} rows of {}, give data of one shape",
+                                 training.source(), to_string(training.row_shape()), test.source(),
+                                 to_string(test.row_shape())));
+  }
   const std::filesystem::path path =
       cache_directory / "baselines" /
-      fmt::format("{}-{}-{}-{}-{}.json", fingerprint(training), fingerprint(test), to_string(loss),
-                  to_string(reduction), components);
+      fmt::format("{}-{}-{}-{}-{}-v{}.json", fingerprint(training), fingerprint(test),
+                  to_string(loss), to_string(reduction), components, kCacheVersion);
   if (const std::optional<Baselines> cached = read_cache(path)) return *cached;
   const Baselines baselines = compute(training, test, loss, reduction, components);
   write_cache(baselines, path);
@@ -200,7 +212,9 @@ Baselines compute_baselines(const Dataset& training, const Dataset& test, Loss l
 }
 
 double closed_gap(const Baselines& baselines, double loss) {
-  return (baselines.mean_image - loss) / (baselines.mean_image - baselines.floor);
+  const double gap = baselines.mean_image - baselines.floor;
+  if (!(gap > 0)) return std::numeric_limits<double>::quiet_NaN();
+  return (baselines.mean_image - loss) / gap;
 }
 
 }  // namespace ae::report

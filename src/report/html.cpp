@@ -1,5 +1,6 @@
 #include "report/html.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -54,11 +55,12 @@ std::string encode_base64(std::span<const std::uint8_t> bytes) {
 
 std::string format_loss(double loss) {
   if (std::isnan(loss)) return "–";
+  if (std::isinf(loss)) return loss > 0 ? "∞" : "−∞";
+  if (loss == 0) return "0";
   const double size = std::abs(loss);
-  if (size >= 1000 || (size != 0 && size < 1e-4)) return fmt::format("{:.4g}", loss);
-  if (size >= 10) return fmt::format("{:.2f}", loss);
-  if (size >= 1) return fmt::format("{:.3f}", loss);
-  return fmt::format("{:.4f}", loss);
+  if (!(size >= 1e-6 && size < 1e6)) return fmt::format("{:.3g}", loss);
+  const int magnitude = static_cast<int>(std::floor(std::log10(size)));
+  return fmt::format("{:.{}f}", loss, std::max(0, (magnitude < -1 ? 2 : 3) - magnitude));
 }
 
 std::string format_count(std::int64_t count) {

@@ -12,7 +12,7 @@ std::string escape_html(std::string_view text);
 
 std::string encode_base64(std::span<const std::uint8_t> bytes);
 
-/// Four significant digits or so, "–" for NaN.
+/// Four significant digits, three below 0.1 (0.2625 and 0.0917); "–" for NaN, "∞".
 std::string format_loss(double loss);
 
 /// "60,000"

@@ -16,20 +16,17 @@ namespace ae::report {
 
 namespace {
 
-constexpr std::uint8_t kBackground = 40;  ///< between images: a dark grey, so that black ones show
+constexpr std::uint8_t kBackground = 44;  ///< a dark grey, against which black images show
 constexpr int kHairline = 2;              ///< between an original and its reconstruction
-constexpr int kGutter = 6;                ///< between pairs, and around the whole
+constexpr int kGutter = 6;                ///< between neighbours, and around the whole
+constexpr int kLineGap = 18;              ///< between one line of pairs and the next
+
+/// Nobody looks at more, and memory should not go to it.
+constexpr std::int64_t kMostPixels = std::int64_t{1} << 28;
 
 std::uint8_t to_grey(float value) {
   // The comparison sends NaN to black.
   return value > 0.0F ? static_cast<std::uint8_t>(std::lround(std::min(value, 1.0F) * 255.0F)) : 0;
-}
-
-/// An image of one grey, to be drawn upon.
-Image canvas(int width, int height) {
-  return {width, height,
-          std::vector<std::uint8_t>(
-              static_cast<std::size_t>(width) * static_cast<std::size_t>(height), kBackground)};
 }
 
 /// Draws `sample`, (height, width), with its corner at (left, top), each pixel scale x scale.
@@ -51,25 +48,37 @@ std::pair<int, int> require_image(const Shape& row_shape) {
   return *extents;
 }
 
-/// Rows of `bands` in turn: for each sample, one image of each band above the other.
+/// An image of background alone, to be drawn upon.
+Image canvas(std::int64_t width, std::int64_t height) {
+  if (height > kMostPixels / width) {
+    throw Error(fmt::format("a picture of {} x {} pixels is too large, ask for fewer images", width,
+                            height));
+  }
+  return {static_cast<int>(width), static_cast<int>(height),
+          std::vector<std::uint8_t>(static_cast<std::size_t>(width * height), kBackground)};
+}
+
+/// For each sample a stack with one image of each band, `columns` stacks a line.
 Image draw_grid(const Shape& row_shape, const std::vector<std::span<const float>>& bands,
                 int columns, int scale) {
   const auto [height, width] = require_image(row_shape);
   const std::size_t size = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  const int count = static_cast<int>(bands.front().size() / size);
-  columns = std::clamp(columns, 1, std::max(count, 1));
-  const int lines = (count + columns - 1) / columns;
-  const int stack = static_cast<int>(bands.size());
-  const int cell_width = width * scale + kGutter;
-  const int cell_height = stack * height * scale + (stack - 1) * kHairline + kGutter;
-  Image image = canvas(columns * cell_width + kGutter, lines * cell_height + kGutter);
-  for (int i = 0; i < count; ++i) {
-    const int left = kGutter + i % columns * cell_width;
-    const int top = kGutter + i / columns * cell_height;
-    for (int band = 0; band < stack; ++band) {
-      draw(image, left, top + band * (height * scale + kHairline),
-           bands[static_cast<std::size_t>(band)].data() + static_cast<std::size_t>(i) * size,
-           height, width, scale);
+  const auto count = static_cast<std::int64_t>(bands.front().size() / size);
+  const std::int64_t across = std::clamp<std::int64_t>(count, 1, std::max(columns, 1));
+  const std::int64_t lines = std::max<std::int64_t>((count + across - 1) / across, 1);
+  const auto stack = static_cast<std::int64_t>(bands.size());
+  const std::int64_t stack_width = std::int64_t{width} * scale;
+  const std::int64_t stack_height = stack * height * scale + (stack - 1) * kHairline;
+  // Pairs are set apart; lines of single images are as close as their columns.
+  const int line_gap = stack > 1 ? kLineGap : kGutter;
+  Image image = canvas(across * (stack_width + kGutter) + kGutter,
+                       lines * (stack_height + line_gap) - line_gap + 2 * kGutter);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto left = static_cast<int>(kGutter + i % across * (stack_width + kGutter));
+    const auto top = static_cast<int>(kGutter + i / across * (stack_height + line_gap));
+    for (std::size_t band = 0; band < bands.size(); ++band) {
+      draw(image, left, top + static_cast<int>(band) * (height * scale + kHairline),
+           bands[band].data() + static_cast<std::size_t>(i) * size, height, width, scale);
     }
   }
   return image;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ae/dataset.hpp"
@@ -21,14 +22,17 @@ struct Image {
 /// for shapes that are no grey image.
 std::optional<std::pair<int, int>> image_extents(const Shape& row_shape);
 
-/// Originals above their reconstructions, `columns` pairs a line, values in [0, 1] (others are
-/// clipped), with a hairline between pairs; every pixel enlarged `scale` times.
+/// Originals above their reconstructions, `columns` pairs a line, on dark grey: a hairline within a
+/// pair, more between pairs, most between lines of them. Values in [0, 1] (others are clipped, NaN
+/// is black); every pixel enlarged `scale` times.
+/// @throws Error for rows that are no grey images, or more than a picture should hold.
 Image reconstruction_grid(const Shape& row_shape, std::span<const float> originals,
                           std::span<const float> reconstructions, int columns, int scale = 2);
 
-/// Images one beside the other, `columns` a line.
+/// Images one beside the other, `columns` a line; otherwise the same.
 Image image_grid(const Shape& row_shape, std::span<const float> rows, int columns, int scale = 2);
 
+/// The same image gives the same bytes.
 std::vector<std::uint8_t> encode_png(const Image& image);
 /// The file appears whole or not at all.
 void write_png(const Image& image, const std::filesystem::path& path);

@@ -15,8 +15,9 @@ std::vector<double> column_means(const Dataset& data);
 /// The directions in which the rows of a data set vary most: the best linear code of a given size.
 class PrincipalComponents {
  public:
-  /// Wider rows would make the covariance's eigenvectors take minutes.
-  static constexpr std::int64_t kMostColumns = 2048;
+  /// Whether they are a matter of seconds: rows of up to 1024 columns, or of up to 3072 where few
+  /// components are asked for.
+  static bool are_affordable(std::int64_t columns, int components);
 
   /// The eigenvectors of the covariance of `data` to its `components` largest eigenvalues; fewer if
   /// rows are narrower than that.

@@ -44,6 +44,7 @@ class CpuBackend final : public Backend {
     // std::aligned_alloc wants whole multiples of the alignment, and some memory even for nothing.
     const std::size_t size =
         std::max((bytes + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
+    // NOLINTNEXTLINE(*-no-malloc,*-owning-memory): owned by DeviceArray, which calls deallocate()
     void* memory = size < bytes ? nullptr : std::aligned_alloc(kAlignment, size);
     if (memory == nullptr) {
       throw Error(
@@ -54,6 +55,7 @@ class CpuBackend final : public Backend {
     std::memset(memory, 0, size);
     return memory;
   }
+  // NOLINTNEXTLINE(*-no-malloc,*-owning-memory): see allocate()
   void deallocate(void* memory) noexcept override { std::free(memory); }
   void upload(void* to, const void* from, std::size_t bytes) override { copy(to, from, bytes); }
   void download(void* to, const void* from, std::size_t bytes) override { copy(to, from, bytes); }

@@ -93,16 +93,16 @@ class Schedule {
   void add_row_operation(const RowOperation& operation, std::int64_t rows);
   std::size_t add_column_sums(Phase& phase, std::int64_t rows, std::int64_t cols, float* sums);
 
-  void run(const GatherBatch& op, const VectorKernels& kernels, Range rows);
-  void run(const GatherRows& op, const VectorKernels& kernels, Range rows);
-  void run(const DenseForward& op, const VectorKernels& kernels, Range rows);
-  void run(const RowLosses& op, const VectorKernels& kernels, Range rows);
+  static void run(const GatherBatch& op, const VectorKernels& kernels, Range rows);
+  static void run(const GatherRows& op, const VectorKernels& kernels, Range rows);
+  static void run(const DenseForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const RowLosses& op, const VectorKernels& kernels, Range rows);
   void run(const LossRows& work, const VectorKernels& kernels, Range rows);
   void run(const InputGradientRows& work, const VectorKernels& kernels, Range rows);
 
   void run_row_operations(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_sums_over_rows(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
-  void run_optimiser(const AdamStep& op, ThreadPool& pool, const VectorKernels& kernels);
+  static void run_optimiser(const AdamStep& op, ThreadPool& pool, const VectorKernels& kernels);
 
   std::vector<Phase> phases_;
   std::size_t used_phases_ = 0;  ///< the others wait, empty, with their memory
