@@ -244,6 +244,7 @@ TEST(Baselines, ClosedGapRunsFromTheMeanToTheFloor) {
   EXPECT_DOUBLE_EQ(closed_gap(baselines, 0.5), -1);
   const Baselines constant{.floor = 0.2, .mean_image = 0.2, .pca = std::nullopt};
   EXPECT_TRUE(std::isnan(closed_gap(constant, 0.2)));
+  EXPECT_TRUE(std::isnan(closed_gap(constant, 0.3)));
 }
 
 TEST(Baselines, RowsOfDifferentSizesAreRefused) {
@@ -969,6 +970,10 @@ TEST(ReportHtml, LabelsOfTheChartNeverMeet) {
     report.epochs.back().validation_loss =
         trial % 2 == 0 ? report.epochs.back().train_loss : uniform(random);
     if (trial % 4 == 0) report.baselines->floor = report.epochs.back().train_loss;
+    if (trial % 4 == 1) {  // all at the bottom
+      report.baselines->floor = 0.05;
+      report.epochs.back().train_loss = report.epochs.back().validation_loss = 0.0501;
+    }
     const auto labels =
         find_all(html_of(report), "class=\"end ([a-z]+)\" style=\"top:([0-9.]+)%\"");
     ASSERT_EQ(labels.size(), 3U);

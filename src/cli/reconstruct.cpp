@@ -60,7 +60,7 @@ int run_reconstruct(const Arguments& arguments) {
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
-  options.add("out", out, "FILE", "a picture (.png), or reconstructions alone (.npy)");
+  options.add("out", out, "FILE", "a picture (.png), or only outputs (.npy)");
   options.add("columns", columns, "N", "pairs a line, in a picture");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae reconstruct runs/mnist-32/model.safetensors --out digits.png");
