@@ -27,13 +27,23 @@ void* counted(std::size_t size, std::size_t alignment) {
 
 }  // namespace
 
-// The other forms of operator new, for arrays and those that do not throw, call these. Inlined into
-// their callers, GCC would take the pair of malloc and delete for a mistake.
+// The forms that do not throw call these. Inlined into their callers, GCC would take the pair of
+// malloc and delete for a mistake.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   return counted(size, alignof(std::max_align_t));
 }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
   return counted(size, static_cast<std::size_t>(alignment));
+}
+// By default the array forms call the others, but AddressSanitizer brings its own.
+[[gnu::noinline]] void* operator new[](std::size_t size) {
+  return counted(size, alignof(std::max_align_t));
+}
+[[gnu::noinline]] void operator delete[](void* memory) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept {
+  std::free(memory);
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept {
   std::free(memory);
