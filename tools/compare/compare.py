@@ -13,6 +13,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -31,6 +32,13 @@ def blas_of_torch():
     if done.returncode != 0:
         sys.exit("compare: this Python has no PyTorch; see --help for how to install it")
     return [os.path.realpath(path) for path in done.stdout.split()]
+
+
+def cpu_model():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(": ", 1)[1]
+    return "an unnamed CPU"
 
 
 def median_epoch(command):
@@ -52,6 +60,8 @@ def main():
     arguments = parser.parse_args()
 
     blas = blas_of_torch()
+    cores = len(os.sched_getaffinity(0))
+    print(f"{cpu_model()}, {cores} cores")
     print("PyTorch's BLAS:", ", ".join(blas) or "built in")
     if not any(name in path.lower() for path in blas for name in ("openblas", "mkl", "blis")):
         sys.exit("compare: that is the reference BLAS, several times slower than PyTorch deserves; "
@@ -60,15 +70,16 @@ def main():
     if not images.exists():
         sys.exit(f"compare: {images} is not there; run tools/fetch_mnist.sh")
 
+    run_folder = tempfile.TemporaryDirectory(prefix="ae-compare-")
+
     def ours(threads):
         return [arguments.ae, "train", "--device", "cpu", "--threads", str(threads), "--json",
-                "--no-report", "--epochs", str(arguments.epochs), "--out", ROOT / "build/compare"]
+                "--no-report", "--epochs", str(arguments.epochs), "--out", run_folder.name]
 
     def theirs(threads):
         return [sys.executable, ROOT / "tools/compare/pytorch_autoencoder.py", images, "--epochs",
                 str(arguments.epochs), "--threads", str(threads)]
 
-    cores = len(os.sched_getaffinity(0))
     counts = sorted({1, 2, cores // 2, cores} & set(range(1, cores + 1)))
     our_threads = min(counts, key=lambda count: median_epoch(ours(count)))
     their_threads = min(counts, key=lambda count: median_epoch(theirs(count)))

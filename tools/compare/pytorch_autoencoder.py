@@ -25,6 +25,7 @@ def main():
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
+    torch.set_flush_denormal(True)  # as ae does: moments that decay to nothing cost nothing
     torch.manual_seed(arguments.seed)
     raw = numpy.fromfile(arguments.images, dtype=numpy.uint8)[16:].reshape(-1, 784)
     x = torch.from_numpy(raw.astype(numpy.float32) / 255)

@@ -18,6 +18,10 @@ namespace {
 /// longer than the serial stretches between the regions of a step.
 constexpr int kSpins = 2000;
 
+/// Where the halves of a share's word meet.
+constexpr unsigned kIndexBits = 32;
+constexpr std::uint64_t kIndexMask = (std::uint64_t{1} << kIndexBits) - 1;
+
 void pause() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -60,19 +64,22 @@ void ThreadPool::run(const Job& job) {
     return;
   }
   job_ = job;
+  remaining_.store(static_cast<std::uint32_t>(job.count), std::memory_order_relaxed);
   const auto threads = static_cast<std::int64_t>(shares_.size());
   for (std::int64_t t = 0; t < threads; ++t) {
-    Share& share = shares_[static_cast<std::size_t>(t)];
-    share.next.store(job.count * t / threads, std::memory_order_relaxed);
-    share.end = job.count * (t + 1) / threads;
+    const auto begin = static_cast<std::uint64_t>(job.count * t / threads);
+    const auto end = static_cast<std::uint64_t>(job.count * (t + 1) / threads);
+    shares_[static_cast<std::size_t>(t)].tasks.store(end << kIndexBits | begin,
+                                                     std::memory_order_release);
   }
-  busy_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   work(0);
-  for (std::uint32_t busy = busy_.load(std::memory_order_acquire); busy != 0;
-       busy = busy_.load(std::memory_order_acquire)) {
-    wait_for_change(busy_, busy);
+  // Tasks are waited for, not workers: one that the system has not run yet has nothing to give
+  // back.
+  for (std::uint32_t left = remaining_.load(std::memory_order_acquire); left != 0;
+       left = remaining_.load(std::memory_order_acquire)) {
+    wait_for_change(remaining_, left);
   }
   if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
 }
@@ -80,18 +87,26 @@ void ThreadPool::run(const Job& job) {
 void ThreadPool::work(std::size_t self) {
   const std::size_t threads = shares_.size();
   for (std::size_t i = 0; i < threads; ++i) {
-    Share& share = shares_[(self + i) % threads];
-    for (;;) {
-      const std::int64_t index = share.next.fetch_add(1, std::memory_order_relaxed);
-      if (index >= share.end) break;
-      try {
-        job_.call(job_.context, index);
-      } catch (...) {
-        const std::lock_guard lock(exception_mutex_);
-        if (!exception_) exception_ = std::current_exception();
-      }
+    std::atomic<std::uint64_t>& tasks = shares_[(self + i) % threads].tasks;
+    std::uint64_t seen = tasks.load(std::memory_order_acquire);
+    while ((seen & kIndexMask) < seen >> kIndexBits) {
+      if (!tasks.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) continue;
+      // Whoever holds a task holds its job: that cannot end, nor the next begin, before the task is
+      // done. So a worker that comes late meets a later job's tasks or none, never a stale job.
+      run_task(static_cast<std::int64_t>(seen & kIndexMask));
+      seen = tasks.load(std::memory_order_acquire);
     }
   }
+}
+
+void ThreadPool::run_task(std::int64_t index) {
+  try {
+    job_.call(job_.context, index);
+  } catch (...) {
+    const std::lock_guard lock(exception_mutex_);
+    if (!exception_) exception_ = std::current_exception();
+  }
+  if (remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) remaining_.notify_one();
 }
 
 void ThreadPool::worker(std::size_t self) {
@@ -100,10 +115,9 @@ void ThreadPool::worker(std::size_t self) {
   std::uint32_t seen = 0;
   for (;;) {
     wait_for_change(round_, seen);
-    ++seen;
+    seen = round_.load(std::memory_order_acquire);
     if (stopping_.load(std::memory_order_relaxed)) return;
     work(self);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
   }
 }
 

@@ -45,22 +45,22 @@ class ThreadPool {
     std::int64_t count = 0;
   };
 
-  /// Tasks begin ≤ i < end that one thread starts with; `next` hands them out. On a cache line of
-  /// its own.
+  /// Tasks next ≤ i < end that one thread starts with, both in one word (end in the upper half), so
+  /// that a task is claimed in one exchange. On a cache line of its own.
   struct alignas(64) Share {
-    std::atomic<std::int64_t> next{0};
-    std::int64_t end = 0;
+    std::atomic<std::uint64_t> tasks{0};
   };
 
   void run(const Job& job);
   void work(std::size_t self);
+  void run_task(std::int64_t index);
   void worker(std::size_t self);
 
   std::vector<Share> shares_;
   std::vector<std::thread> workers_;
   Job job_;
-  alignas(64) std::atomic<std::uint32_t> round_{0};  ///< one more for every job
-  alignas(64) std::atomic<std::uint32_t> busy_{0};   ///< workers that have not finished the round
+  alignas(64) std::atomic<std::uint32_t> round_{0};      ///< one more for every job
+  alignas(64) std::atomic<std::uint32_t> remaining_{0};  ///< tasks of the job that are not done
   std::atomic<bool> stopping_{false};
   std::mutex exception_mutex_;
   std::exception_ptr exception_;
