@@ -380,6 +380,15 @@ TEST(TrainingRefuses, ToGoOnOnceTheLossIsNotANumber) {
   }
 }
 
+TEST(TrainingRefuses, AModelThatItsLastUpdateRuined) {
+  Model model = keras_model();
+  TrainOptions options = quick_options(1);
+  options.batch_size = digits().rows();  // one update, after the only training loss is taken
+  options.adam.learning_rate = 1e30F;
+  const std::string message = error_of([&] { train(model, digits(), &digits(), options); });
+  EXPECT_TRUE(says(message, "diverged"));
+}
+
 // ── Real digits, where they are ─────────────────────────────────────────────────────────────────
 
 TEST(TrainingOnMnist, TwoEpochsOnTenThousandRowsGetWhereTheyShould) {

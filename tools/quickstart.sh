@@ -37,7 +37,7 @@ echo "1/4 dependencies"
 tools/install_dependencies.sh "${yes[@]}"
 
 echo "2/4 build (release; this version has no CUDA backend, so it trains on the CPU)"
-tools/build.sh release
+tools/build.sh release -DAE_BUILD_TESTS=OFF
 
 echo "3/4 MNIST"
 tools/fetch_mnist.sh mnist

@@ -100,7 +100,7 @@ struct DenseBackward {
 /// without bias z (batch, out) and targets of the same shape:
 ///   *loss_sum += Σ loss(z + b, target)
 ///   dz = gradient_scale · ∂loss/∂(z + b),  dbias = column sums of dz.
-/// dz may be the memory of z.
+/// dz may be the memory of z. The bias must be there.
 struct ReconstructionLoss {
   Loss loss = Loss::bce;
   Activation activation = Activation::sigmoid;
@@ -113,7 +113,7 @@ struct ReconstructionLoss {
   double* loss_sum = nullptr;
 };
 
-/// Each row's Σ loss(z + b, target), without gradients: evaluation.
+/// Each row's Σ loss(z + b, target), without gradients: evaluation. The bias must be there.
 struct RowLosses {
   Loss loss = Loss::bce;
   Activation activation = Activation::sigmoid;

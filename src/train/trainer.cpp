@@ -84,6 +84,7 @@ TrainResult Trainer::run() {
     if (result.interrupted) break;
     finished.validation_loss = validation_ ? validation_->mean(options_.loss, options_.reduction)
                                            : std::numeric_limits<double>::quiet_NaN();
+    require_finite(finished);
     result.epochs.push_back(finished);
     if (options_.on_epoch) options_.on_epoch(finished);
   }
@@ -91,6 +92,18 @@ TrainResult Trainer::run() {
   parameters_.download(model_);
   result.seconds = seconds_since(start);
   return result;
+}
+
+void Trainer::require_finite(const EpochResult& epoch) const {
+  // The training loss is taken before each update, so what the last one did shows in the validation
+  // alone.
+  if (std::isfinite(epoch.train_loss) && (!validation_ || std::isfinite(epoch.validation_loss))) {
+    return;
+  }
+  throw Error(
+      fmt::format("training diverged, the loss of epoch {} is not a number, use a smaller "
+                  "learning rate (it is {})",
+                  epoch.epoch, options_.adam.learning_rate));
 }
 
 bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
@@ -117,12 +130,6 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   result.train_loss = sum / loss_divisor(options_.reduction, rows_, data_->row_size());
   result.seconds = seconds_since(start);
   result.samples_per_second = static_cast<double>(rows_) / result.seconds;
-  if (!std::isfinite(result.train_loss)) {
-    throw Error(
-        fmt::format("training diverged, the loss of epoch {} is not a number, use a smaller "
-                    "learning rate (it is {})",
-                    epoch, options_.adam.learning_rate));
-  }
   return true;
 }
 

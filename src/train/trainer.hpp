@@ -28,6 +28,8 @@ class Trainer {
   void step(std::int64_t rows);
   /// Trains through one order of the rows. False if stopped on the way.
   bool run_epoch(std::int64_t epoch, EpochResult& result);
+  /// @throws Error if the epoch's losses are not numbers: the training diverged.
+  void require_finite(const EpochResult& epoch) const;
   void report_progress(std::int64_t epoch, std::int64_t samples, double seconds) const;
 
   Backend& backend_;

@@ -78,23 +78,34 @@ class CpuBackend final : public Backend {
   void adam_step(const AdamStep& op) override { submit(op); }
 
   [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {
-    recording_ = true;
+    schedule_.clear();
+    const Recording recording(recording_);
     step();
-    recording_ = false;
     return std::make_unique<ScheduledStep>(std::exchange(schedule_, {}), pool_, kernels_);
   }
 
  private:
+  /// Sets a mark for as long as it lives.
+  class Recording {
+   public:
+    explicit Recording(bool& mark) : mark_(mark) { mark_ = true; }
+    ~Recording() { mark_ = false; }
+    Recording(const Recording&) = delete;
+    Recording& operator=(const Recording&) = delete;
+
+   private:
+    bool& mark_;
+  };
+
   static void copy(void* to, const void* from, std::size_t bytes) {
     if (bytes != 0) std::memcpy(to, from, bytes);
   }
 
   template <typename Operation>
   void submit(const Operation& op) {
+    if (!recording_) schedule_.clear();
     schedule_.add(op);
-    if (recording_) return;
-    schedule_.run(pool_, kernels_);
-    schedule_.clear();
+    if (!recording_) schedule_.run(pool_, kernels_);
   }
 
   cpu::ThreadPool pool_;
