@@ -109,6 +109,35 @@ TEST_F(SafetensorsTest, FileIsWhatTheSpecificationSays) {
   }
 }
 
+/// Byte for byte: what one version writes, the next must write and read.
+TEST_F(SafetensorsTest, FileIsTheSameInEveryVersion) {
+  Model model = Model::initialize(dense_autoencoder({2}, {1}), 1);
+  const std::vector<LayerSlice> slices = layer_slices(model.spec);
+  float next = 1;
+  for (const LayerSlice& slice : slices) {
+    for (std::int64_t i = 0; i < slice.inputs * slice.units; ++i) {
+      model.parameters[static_cast<std::size_t>(slice.weight + i)] = next++;
+    }
+    for (std::int64_t i = 0; i < slice.units; ++i) {
+      model.parameters[static_cast<std::size_t>(slice.bias + i)] = next++;
+    }
+  }
+  model.training = {{"seed", "1"}};
+  save_model(model, folder_ / "model");
+  const std::string golden =
+      file_of(R"({"__metadata__":{"format":"ae","model":"{\"input_shape\":[2],)"
+              R"(\"encoder\":[{\"type\":\"dense\",\"units\":1,\"activation\":\"relu\"}],)"
+              R"(\"decoder\":[{\"type\":\"dense\",\"units\":2,\"activation\":\"sigmoid\"}]}",)"
+              R"("training":"{\"seed\":\"1\"}","version":"1","crc32":"f8250008"},)"
+              R"("encoder.0.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},)"
+              R"("encoder.0.bias":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},)"
+              R"("decoder.0.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[12,20]},)"
+              R"("decoder.0.bias":{"dtype":"F32","shape":[2],"data_offsets":[20,28]}})"
+              "   ",
+              bytes_of({1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(content_of(folder_ / "model"), golden);
+}
+
 TEST_F(SafetensorsTest, EveryFlippedBitIsNoticed) {
   save_model(Model::initialize(dense_autoencoder({3}, {2}), 1), folder_ / "model");
   const std::string whole = content_of(folder_ / "model");
@@ -174,9 +203,39 @@ TEST_F(SafetensorsTest, HostileHeadersAreRefused) {
   EXPECT_NE(refusal_of(file_of("{")).find("not a JSON object"), std::string::npos);
   EXPECT_NE(refusal_of(file_of("\xFF\xFE{}")).find("not a JSON object"), std::string::npos);
   EXPECT_NE(refusal_of(file_of(std::string(100000, '['))).find("too deeply"), std::string::npos);
+  EXPECT_TRUE(says(refusal_of(file_of(tensor("[18446744073709551615,0]", "[0,0]"))), "shape"));
   std::string huge = file_of("{}");
   huge[7] = '\x7F';
-  EXPECT_NE(refusal_of(huge).find("header claims"), std::string::npos);
+  EXPECT_TRUE(says(refusal_of(huge), "header claims"));
+  EXPECT_TRUE(says(refusal_of(huge), "100000000 are the most"));
+  std::string cut = file_of("{}");
+  cut[0] = 3;
+  EXPECT_TRUE(says(refusal_of(cut), "ends at byte 10, but its header claims 3"));
+}
+
+/// Half a megabyte of names: quadratic work would run into the test's time limit.
+TEST_F(SafetensorsTest, ManyNamesTakeNoTime) {
+  std::string header = "{";
+  for (int i = 0; i < 50000; ++i) header += "\"" + std::to_string(i) + "\":0,";
+  EXPECT_TRUE(says(refusal_of(file_of(header + R"("last":0})")), "lacks"));
+  EXPECT_TRUE(says(refusal_of(file_of(header + R"("0":0})")), "twice"));
+}
+
+/// What a hostile file says is quoted in one line, shortened, and no terminal obeys it.
+TEST_F(SafetensorsTest, NamesInMessagesAreHarmless) {
+  const std::string message = refusal_of(file_of(R"({"a\nb\u001b[31m\u009b\u007fü":{}})"));
+  EXPECT_TRUE(says(message, "'a?b?[31m??ü' lacks"));
+  const std::string long_name = refusal_of(file_of("{\"" + std::string(100000, 'x') + "\":{}}"));
+  EXPECT_LT(long_name.size(), 600U);
+  EXPECT_TRUE(says(long_name, "xxx..."));
+}
+
+/// An odd file name is no reason to lose a trained model.
+TEST_F(SafetensorsTest, TrainingTextNeedNotBeUtf8) {
+  Model model = small_model();
+  model.training["data"] = "b\xFF.idx";
+  save_model(model, folder_ / "model");
+  EXPECT_EQ(load_model(folder_ / "model").training["data"], "b\xEF\xBF\xBD.idx");
 }
 
 TEST_F(SafetensorsTest, DescriptionMustFitTheTensors) {
@@ -210,6 +269,16 @@ TEST_F(SafetensorsTest, DescriptionMustFitTheTensors) {
       model_file("model", R"({"input_shape":[6],"encoder":[{"type":"conv","units":2}],)" + decoder)
           .find("conv"),
       std::string::npos);
+  const std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  EXPECT_TRUE(says(model_file("model", R"({"input_shape":[6],"encoder":[{"type":)" + deep +
+                                           R"(,"units":2}],)" + decoder),
+                   "description is not what ae writes"));
+  EXPECT_TRUE(
+      says(model_file(
+               "model",
+               R"({"input_shape":[6],"encoder":[{"type":"dense","units":2,"activation":"a\nb"}],)" +
+                   decoder),
+           "'a?b'"));
   EXPECT_NE(
       model_file(
           "model",

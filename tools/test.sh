@@ -35,8 +35,10 @@ for preset in "${presets[@]}"; do
   tools/build.sh "$preset" -DAE_BUILD_TESTS=ON
   # GoogleTest's cases share their machine with each other and with threads of their own.
   result=$PWD/build/$preset/tests.xml
+  rm -f "$result"
   ctest --preset "$preset" --output-junit "$result" -j "$(nproc)" || failed=1
-  results+=("$result")
+  # A run that broke off leaves no results, and those of an earlier run must not stand for it.
+  if [[ -f $result ]]; then results+=("$result"); else failed=1; fi
 done
 python3 tools/summarize_tests.py "${results[@]}" || failed=1
 exit "$failed"

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 
 #include "io/atomic_file.hpp"
 #include "io/file.hpp"
+#include "io/printable.hpp"
 
 namespace ae::io {
 
@@ -22,25 +24,19 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
+using nlohmann::json;
 /// Keeps keys in the order in which they were added: the same content, the same bytes.
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::size_t kLengthBytes = 8;
+/// The format's own limit.
+constexpr std::uint64_t kLongestHeader = 100'000'000;
 constexpr const char* kMetadata = "__metadata__";
 constexpr const char* kChecksum = "crc32";
 constexpr const char* kNoChecksum = "00000000";
 /// A header's JSON is an object of tensors, each an object with arrays: three levels. More are
 /// refused before they can exhaust the parser's stack.
 constexpr int kDeepest = 8;
-
-std::span<const std::byte> bytes_of(const std::vector<float>& values) {
-  return std::as_bytes(std::span(values));
-}
-
-std::uint32_t checksum(std::uint32_t sum, std::span<const std::byte> bytes) {
-  return static_cast<std::uint32_t>(
-      crc32_z(sum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
 
 std::string length_prefix(std::size_t header_size) {
   const std::uint64_t length = header_size;
@@ -66,9 +62,25 @@ std::string header_text(const TensorFile& content, const std::string& file_check
   return text;
 }
 
-[[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
-  throw Error(
-      fmt::format("{} is not a readable model: {}; use another copy of it", path.string(), what));
+/// The checksum of a whole file, given its header with zeros for the checksum's digits.
+std::string checksum_of(const std::string& header, const std::vector<Tensor>& tensors) {
+  uLong sum = crc32_z(0, nullptr, 0);
+  const auto add = [&sum](const void* bytes, std::size_t size) {
+    // To zlib, no bytes at all mean a new start.
+    if (size > 0) sum = crc32_z(sum, static_cast<const Bytef*>(bytes), size);
+  };
+  const std::string prefix = length_prefix(header.size());
+  add(prefix.data(), prefix.size());
+  add(header.data(), header.size());
+  for (const Tensor& tensor : tensors) {
+    add(tensor.values.data(), tensor.values.size() * sizeof(float));
+  }
+  return fmt::format("{:08x}", sum);
+}
+
+[[noreturn]] void fail(const std::filesystem::path& path, std::string_view what) {
+  throw Error(fmt::format("{} is not a readable model: {}; use another copy of it", path.string(),
+                          printable(what)));
 }
 
 /// What a header says of one tensor, and has been checked against the file.
@@ -80,16 +92,16 @@ struct Entry {
 };
 
 Entry read_entry(const std::filesystem::path& path, const std::string& name,
-                 const OrderedJson& json, std::uint64_t data_size) {
+                 const json& description, std::uint64_t data_size) {
   const auto malformed = [&](const std::string& what) {
     fail(path, fmt::format("its tensor '{}' {}", name, what));
   };
-  if (!json.is_object() || !json.contains("dtype") || !json.contains("shape") ||
-      !json.contains("data_offsets")) {
+  if (!description.is_object() || !description.contains("dtype") ||
+      !description.contains("shape") || !description.contains("data_offsets")) {
     malformed("lacks dtype, shape or data_offsets");
   }
-  if (json["dtype"] != "F32") malformed("is not of type F32");
-  const OrderedJson& offsets = json["data_offsets"];
+  if (description["dtype"] != "F32") malformed("is not of type F32");
+  const json& offsets = description["data_offsets"];
   if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
       !offsets[1].is_number_unsigned()) {
     malformed("has no proper data_offsets");
@@ -98,13 +110,16 @@ Entry read_entry(const std::filesystem::path& path, const std::string& name,
   if (entry.begin > entry.end || entry.end > data_size) {
     malformed(fmt::format("claims bytes {} to {} of {}", entry.begin, entry.end, data_size));
   }
-  if (!json["shape"].is_array()) malformed("has no proper shape");
-  std::uint64_t left = (entry.end - entry.begin) / sizeof(float);
+  if (!description["shape"].is_array()) malformed("has no proper shape");
+  const std::uint64_t values = (entry.end - entry.begin) / sizeof(float);
   std::uint64_t count = 1;
-  for (const OrderedJson& extent : json["shape"]) {
-    if (!extent.is_number_unsigned()) malformed("has no proper shape");
+  for (const json& extent : description["shape"]) {
+    constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+    if (!extent.is_number_unsigned() || extent.get<std::uint64_t>() > kMost) {
+      malformed("has no proper shape");
+    }
     const auto size = extent.get<std::uint64_t>();
-    if (size != 0 && count > left / size) malformed("has a shape that its data do not fill");
+    if (size != 0 && count > values / size) malformed("has a shape that its data do not fill");
     count *= size;
     entry.shape.push_back(static_cast<std::int64_t>(size));
   }
@@ -114,119 +129,123 @@ Entry read_entry(const std::filesystem::path& path, const std::string& name,
   return entry;
 }
 
-OrderedJson parse_header(const std::filesystem::path& path, const std::string& text) {
+json parse_header(const std::filesystem::path& path, const std::string& text) {
   bool has_duplicate = false;
-  std::vector<std::vector<std::string>> keys;
-  const auto watch = [&](int depth, OrderedJson::parse_event_t event, OrderedJson& parsed) {
+  std::vector<std::size_t> keys;  // of each object that is open
+  const auto watch = [&](int depth, json::parse_event_t event, const json& parsed) {
     if (depth > kDeepest) fail(path, "its header is nested too deeply");
-    if (event == OrderedJson::parse_event_t::object_start) keys.emplace_back();
-    if (event == OrderedJson::parse_event_t::object_end) keys.pop_back();
-    if (event == OrderedJson::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      has_duplicate |= std::find(keys.back().begin(), keys.back().end(), key) != keys.back().end();
-      keys.back().push_back(key);
+    if (event == json::parse_event_t::object_start) keys.push_back(0);
+    if (event == json::parse_event_t::key) ++keys.back();
+    if (event == json::parse_event_t::object_end) {
+      has_duplicate |= parsed.size() != keys.back();
+      keys.pop_back();
     }
     return true;
   };
-  OrderedJson header = OrderedJson::parse(text, watch, /*allow_exceptions=*/false);
+  json header = json::parse(text, watch, /*allow_exceptions=*/false);
   if (!header.is_object()) fail(path, "its header is not a JSON object");
   if (has_duplicate) fail(path, "its header names something twice");
   return header;
 }
 
 std::map<std::string, std::string> read_metadata(const std::filesystem::path& path,
-                                                 const OrderedJson& header) {
+                                                 const json& header) {
   std::map<std::string, std::string> metadata;
   if (!header.contains(kMetadata)) return metadata;
-  const OrderedJson& json = header[kMetadata];
-  if (!json.is_object()) fail(path, "its metadata is not a JSON object");
-  for (const auto& [key, value] : json.items()) {
+  if (!header[kMetadata].is_object()) fail(path, "its metadata is not a JSON object");
+  for (const auto& [key, value] : header[kMetadata].items()) {
     if (!value.is_string()) fail(path, fmt::format("its metadata '{}' is not text", key));
     metadata[key] = value.get<std::string>();
   }
   return metadata;
 }
 
-/// Compares the checksum that the header carries with the file's own.
-void verify_checksum(const std::filesystem::path& path, std::vector<std::byte>& bytes,
-                     std::size_t header_end, const std::string& expected) {
-  const std::string text = fmt::format("\"{}\":\"{}\"", kChecksum, expected);
-  const std::string_view header(reinterpret_cast<const char*>(bytes.data()), header_end);
-  const std::size_t at = header.find(text);
-  if (at == std::string_view::npos) fail(path, "its checksum cannot be found");
-  const std::size_t digits = at + text.size() - expected.size() - 1;
-  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(digits), expected.size(), std::byte{'0'});
-  if (fmt::format("{:08x}", checksum(0, bytes)) != expected) {
-    fail(path, "its checksum does not match, so it was altered or damaged");
-  }
-}
-
-}  // namespace
-
-void write_safetensors(const TensorFile& content, const std::filesystem::path& path) {
-  const auto whole_checksum = [&](const std::string& header) {
-    const std::string prefix = length_prefix(header.size());
-    std::uint32_t sum = checksum(0, std::as_bytes(std::span(prefix)));
-    sum = checksum(sum, std::as_bytes(std::span(header)));
-    for (const Tensor& tensor : content.tensors) sum = checksum(sum, bytes_of(tensor.values));
-    return fmt::format("{:08x}", sum);
-  };
-  const std::string header =
-      header_text(content, whole_checksum(header_text(content, kNoChecksum)));
-
-  AtomicFile file(path);
-  file.write(length_prefix(header.size()));
-  file.write(header);
-  for (const Tensor& tensor : content.tensors) file.write(bytes_of(tensor.values));
-  file.commit();
-}
-
-TensorFile read_safetensors(const std::filesystem::path& path) {
-  std::vector<std::byte> bytes = read_file(path);
-  if (bytes.size() < kLengthBytes) {
-    fail(path, fmt::format("it ends at byte {}, before its header", bytes.size()));
-  }
-  std::uint64_t header_size = 0;
-  std::memcpy(&header_size, bytes.data(), kLengthBytes);
-  if (header_size > bytes.size() - kLengthBytes) {
-    fail(path, fmt::format("it ends at byte {}, but its header claims {} bytes", bytes.size(),
-                           header_size));
-  }
-  const std::size_t header_end = kLengthBytes + static_cast<std::size_t>(header_size);
-  const std::string text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes,
-                         static_cast<std::size_t>(header_size));
-  const OrderedJson header = parse_header(path, text);
-
-  TensorFile content;
-  content.metadata = read_metadata(path, header);
-  const std::uint64_t data_size = bytes.size() - header_end;
+/// The tensors in the order of their data, which they fill without gap or overlap.
+std::vector<Entry> read_entries(const std::filesystem::path& path, const json& header,
+                                std::uint64_t data_size) {
   std::vector<Entry> entries;
-  for (const auto& [name, json] : header.items()) {
-    if (name != kMetadata) entries.push_back(read_entry(path, name, json, data_size));
+  for (const auto& [name, description] : header.items()) {
+    if (name != kMetadata) entries.push_back(read_entry(path, name, description, data_size));
   }
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   std::uint64_t covered = 0;
   for (const Entry& entry : entries) {
-    if (entry.begin != covered)
+    if (entry.begin != covered) {
       fail(path, fmt::format("its byte {} belongs to no tensor or two", covered));
+    }
     covered = entry.end;
   }
   if (covered != data_size) {
     fail(path, fmt::format("its tensors end at byte {} of {}", covered, data_size));
   }
+  return entries;
+}
+
+/// Compares the checksum that the header carries with the file's own.
+void verify_checksum(const std::filesystem::path& path, std::string header,
+                     const std::vector<Tensor>& tensors, const std::string& expected) {
+  const std::string field = fmt::format(R"("{}":"{}")", kChecksum, expected);
+  const std::size_t at = header.find(field);
+  if (at == std::string::npos) fail(path, "its checksum cannot be found");
+  const std::size_t digits = at + field.size() - expected.size() - 1;
+  header.replace(digits, expected.size(), expected.size(), '0');
+  if (checksum_of(header, tensors) != expected) {
+    fail(path, "its checksum does not match, so it was altered or damaged");
+  }
+}
+
+/// Fills `out` with the file's next bytes.
+void read_next(FileSource& file, std::span<std::byte> out) {
+  if (file.read(out) < out.size()) {
+    fail(file.path(), fmt::format("it ends at byte {}", file.position()));
+  }
+}
+
+}  // namespace
+
+void write_safetensors(const TensorFile& content, const std::filesystem::path& path) {
+  const std::string checksum = checksum_of(header_text(content, kNoChecksum), content.tensors);
+  const std::string header = header_text(content, checksum);
+
+  AtomicFile file(path);
+  file.write(length_prefix(header.size()));
+  file.write(header);
+  for (const Tensor& tensor : content.tensors) file.write(std::as_bytes(std::span(tensor.values)));
+  file.commit();
+}
+
+TensorFile read_safetensors(const std::filesystem::path& path) {
+  FileSource file(path);
+  if (file.size_limit() < kLengthBytes) {
+    fail(path, fmt::format("it ends at byte {}, before its header", file.size_limit()));
+  }
+  std::uint64_t header_size = 0;
+  read_next(file, std::as_writable_bytes(std::span(&header_size, 1)));
+  if (header_size > kLongestHeader) {
+    fail(path, fmt::format("its header claims {} bytes, and {} are the most", header_size,
+                           kLongestHeader));
+  }
+  if (header_size > file.size_limit() - kLengthBytes) {
+    fail(path, fmt::format("it ends at byte {}, but its header claims {} bytes", file.size_limit(),
+                           header_size));
+  }
+  std::string text(header_size, '\0');
+  read_next(file, std::as_writable_bytes(std::span(text)));
+  const json header = parse_header(path, text);
+
+  TensorFile content;
+  content.metadata = read_metadata(path, header);
+  for (Entry& entry : read_entries(path, header, file.size_limit() - file.position())) {
+    std::vector<float> values((entry.end - entry.begin) / sizeof(float));
+    read_next(file, std::as_writable_bytes(std::span(values)));
+    content.tensors.push_back({std::move(entry.name), std::move(entry.shape), std::move(values)});
+  }
   if (const auto found = content.metadata.find(kChecksum); found != content.metadata.end()) {
-    verify_checksum(path, bytes, header_end, found->second);
+    verify_checksum(path, std::move(text), content.tensors, found->second);
     content.metadata.erase(found);
     content.verified = true;
-  }
-  for (Entry& entry : entries) {
-    std::vector<float> values((entry.end - entry.begin) / sizeof(float));
-    if (!values.empty()) {
-      std::memcpy(values.data(), bytes.data() + header_end + entry.begin, entry.end - entry.begin);
-    }
-    content.tensors.push_back({std::move(entry.name), std::move(entry.shape), std::move(values)});
   }
   return content;
 }

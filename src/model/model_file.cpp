@@ -1,5 +1,7 @@
-#include <array>
+#include <algorithm>
+#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,6 +10,7 @@
 #include "ae/error.hpp"
 #include "ae/model.hpp"
 
+#include "io/printable.hpp"
 #include "io/safetensors.hpp"
 
 namespace ae {
@@ -29,11 +32,17 @@ OrderedJson to_json(const std::vector<DenseSpec>& layers) {
   return list;
 }
 
+/// Text that is not UTF-8, such as an odd file name, becomes replacement characters: no reason to
+/// lose a model that was trained.
+std::string training_text(const std::map<std::string, std::string>& training) {
+  return json(training).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::vector<DenseSpec> layers_from_json(const json& list) {
   std::vector<DenseSpec> layers;
   for (const json& layer : list) {
-    if (layer.at("type") != "dense") {
-      throw Error(fmt::format("it has a layer of unknown type '{}'", layer.at("type").dump()));
+    if (const auto type = layer.at("type").get<std::string>(); type != "dense") {
+      throw Error(fmt::format("it has a layer of unknown type '{}'", type));
     }
     layers.push_back({layer.at("units").get<std::int64_t>(),
                       parse_activation(layer.at("activation").get<std::string>())});
@@ -72,17 +81,18 @@ ModelSpec read_spec(const io::TensorFile& file) {
   return spec;
 }
 
-const io::Tensor& find_tensor(const io::TensorFile& file, const std::string& name,
+using TensorsByName = std::map<std::string_view, const io::Tensor*>;
+
+const io::Tensor& find_tensor(const TensorsByName& tensors, const std::string& name,
                               const std::vector<std::int64_t>& shape) {
-  for (const io::Tensor& tensor : file.tensors) {
-    if (tensor.name != name) continue;
-    if (tensor.shape != shape) {
-      throw Error(fmt::format("its tensor {} is {}, but its description says {}", name,
-                              to_string(tensor.shape), to_string(shape)));
-    }
-    return tensor;
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) throw Error(fmt::format("its tensor {} is missing", name));
+  const io::Tensor& tensor = *found->second;
+  if (tensor.shape != shape) {
+    throw Error(fmt::format("its tensor {} is {}, but its description says {}", name,
+                            to_string(tensor.shape), to_string(shape)));
   }
-  throw Error(fmt::format("its tensor {} is missing", name));
+  return tensor;
 }
 
 Model read_model(const io::TensorFile& file) {
@@ -96,19 +106,26 @@ Model read_model(const io::TensorFile& file) {
     throw Error(fmt::format("it has {} tensors, but its description needs {}", file.tensors.size(),
                             2 * slices.size()));
   }
+  TensorsByName tensors;
+  for (const io::Tensor& tensor : file.tensors) tensors.emplace(tensor.name, &tensor);
+  const auto weight_of = [&](const LayerSlice& slice) -> const io::Tensor& {
+    return find_tensor(tensors, slice.name + ".weight", {slice.units, slice.inputs});
+  };
+  const auto bias_of = [&](const LayerSlice& slice) -> const io::Tensor& {
+    return find_tensor(tensors, slice.name + ".bias", {slice.units});
+  };
   // All tensors are there in full before room is made for them.
   for (const LayerSlice& slice : slices) {
-    find_tensor(file, slice.name + ".weight", {slice.units, slice.inputs});
-    find_tensor(file, slice.name + ".bias", {slice.units});
+    weight_of(slice);
+    bias_of(slice);
   }
   model.parameters.resize(static_cast<std::size_t>(parameter_floats(model.spec)));
   for (const LayerSlice& slice : slices) {
-    const io::Tensor& weight =
-        find_tensor(file, slice.name + ".weight", {slice.units, slice.inputs});
-    const io::Tensor& bias = find_tensor(file, slice.name + ".bias", {slice.units});
-    const std::vector<float> w = transposed(weight.values.data(), slice.units, slice.inputs);
-    std::copy(w.begin(), w.end(), model.parameters.begin() + slice.weight);
-    std::copy(bias.values.begin(), bias.values.end(), model.parameters.begin() + slice.bias);
+    const std::vector<float> weight =
+        transposed(weight_of(slice).values.data(), slice.units, slice.inputs);
+    const std::vector<float>& bias = bias_of(slice).values;
+    std::copy(weight.begin(), weight.end(), model.parameters.begin() + slice.weight);
+    std::copy(bias.begin(), bias.end(), model.parameters.begin() + slice.bias);
   }
   return model;
 }
@@ -124,7 +141,7 @@ void save_model(const Model& model, const std::filesystem::path& path) {
   file.metadata = {{"format", kFormat},
                    {"version", kVersion},
                    {"model", description.dump()},
-                   {"training", json(model.training).dump()}};
+                   {"training", training_text(model.training)}};
   for (const LayerSlice& slice : layer_slices(model.spec)) {
     const float* weight = model.parameters.data() + slice.weight;
     const float* bias = model.parameters.data() + slice.bias;
@@ -149,7 +166,7 @@ Model load_model(const std::filesystem::path& path) {
   throw Error(
       fmt::format("{} is not a model that ae can use: {}; use a model.safetensors that ae "
                   "train wrote",
-                  path.string(), why));
+                  path.string(), io::printable(why)));
 }
 
 }  // namespace ae

@@ -6,6 +6,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=$1
+compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -14,7 +15,8 @@ mv "$work/first" "$work/prefix"
 "$work/prefix/bin/ae" --version
 
 echo "through find_package"
-cmake -S "$here" -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$work/prefix" \
+cmake -S "$here" -B "$work/build" -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$work/prefix" \
   > "$work/cmake.log" 2>&1 || { cat "$work/cmake.log"; exit 1; }
 cmake --build "$work/build"
 "$work/build/consumer" "$work/model.safetensors"
@@ -25,6 +27,6 @@ echo "through pkg-config"
 pc=$(dirname "$(find "$work/prefix" -name ae.pc)")
 export PKG_CONFIG_PATH=$pc
 # shellcheck disable=SC2046 # flags are words
-g++ -std=c++20 "$here/main.cpp" -o "$work/by_pkg_config" $(pkg-config --cflags --libs --static ae)
+"$compiler" -std=c++20 "$here/main.cpp" -o "$work/by_pkg_config" $(pkg-config --cflags --libs --static ae)
 "$work/by_pkg_config" "$work/by_pkg_config.safetensors"
 cmp "$work/model.safetensors" "$work/by_pkg_config.safetensors"
