@@ -59,6 +59,11 @@ struct Target {
     return target;
   }
 
+  /// The emulated device is slow: it is given fewer of the same.
+  [[nodiscard]] int affordable(int count, int on_simt) const {
+    return options.device.starts_with("simt") ? on_simt : count;
+  }
+
   /// Only the CPU counts its threads.
   [[nodiscard]] std::vector<int> thread_counts() const {
     return options.device == "cpu" ? std::vector<int>{1, 2, 4} : std::vector<int>{0};
@@ -80,7 +85,8 @@ inline void PrintTo(const Target& target, std::ostream* stream) {
   *stream << target.name();
 }
 
-/// Every device that is usable here; the CPU once for each instruction set it has.
+/// Every device that is usable here; the CPU once for each instruction set it has, the emulated
+/// device once for each order of its threads.
 inline std::vector<Target> devices() {
   std::vector<Target> found;
   for (const DeviceInfo& device : list_devices()) {
@@ -88,6 +94,10 @@ inline std::vector<Target> devices() {
     if (device.name == "cpu") {
       for (const cpu::VectorKernels* kernels : cpu::usable_vector_kernels()) {
         found.push_back({{"cpu", 1}, kernels->instruction_set, {}});
+      }
+    } else if (device.name == "simt") {
+      for (const char* order : {"simt", "simt:reverse", "simt:shuffled"}) {
+        found.push_back({{order, 0}, "", {}});
       }
     } else {
       found.push_back({{device.name, 0}, "", {}});

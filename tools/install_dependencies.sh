@@ -14,7 +14,7 @@ TEXT
 
 packages=(g++ cmake ninja-build pkg-config git ca-certificates curl
           libdnnl-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libfmt-dev
-          libtomlplusplus-dev libeigen3-dev)
+          libtomlplusplus-dev libeigen3-dev libboost-context-dev)
 yes=no
 for argument in "$@"; do
   case $argument in

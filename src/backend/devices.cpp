@@ -5,12 +5,14 @@
 
 #include "backend/backend.hpp"
 #include "backend/cpu/cpu_backend.hpp"
+#include "backend/simt/simt_backend.hpp"
 
 namespace ae {
 
 std::vector<DeviceInfo> list_devices() {
   return {{"cuda", "NVIDIA GPU", false, "this build has no CUDA backend"},
-          {"cpu", describe_cpu(0), true, ""}};
+          {"cpu", describe_cpu(0), true, ""},
+          {"simt", "the CUDA kernels on an emulated device: slow and strict", true, ""}};
 }
 
 DeviceInfo resolve_device(const DeviceOptions& options) {
@@ -25,7 +27,8 @@ DeviceInfo resolve_device(const DeviceOptions& options) {
     const bool named =
         device.name == wanted ||
         (device.name == "cuda" && wanted.starts_with("cuda:") &&
-         wanted.find_first_not_of("0123456789", 5) == std::string::npos && wanted.size() > 5);
+         wanted.find_first_not_of("0123456789", 5) == std::string::npos && wanted.size() > 5) ||
+        (device.name == "simt" && wanted.starts_with("simt:") && make_simt_backend(wanted));
     if (!named && !(wanted == "auto" && device.usable)) continue;
     if (!device.usable) {
       throw Error(fmt::format("device '{}' cannot be used, {}, choose --device cpu or auto", wanted,
@@ -41,6 +44,7 @@ DeviceInfo resolve_device(const DeviceOptions& options) {
 
 std::unique_ptr<Backend> make_backend(const DeviceOptions& options) {
   resolve_device(options);
+  if (options.device.starts_with("simt")) return make_simt_backend(options.device);
   return make_cpu_backend(options.threads);
 }
 

@@ -111,32 +111,40 @@ void KernelBackend::adam_step(const AdamStep& op) {
 
 void KernelBackend::plan(const std::function<void()>& step) {
   planning_ = true;
-  step();
+  try {
+    step();
+  } catch (...) {
+    planning_ = false;
+    throw;
+  }
   planning_ = false;
 }
 
-void KernelBackend::release_scratch() {
-  columns_ = {};
-  losses_ = {};
-  counters_ = {};
-  adam_counter_ = {};
+void KernelBackend::release_scratch() noexcept {
+  for (void* memory : owned_) deallocate(memory);
+  owned_.clear();
+}
+
+template <typename T>
+void KernelBackend::grow(Scratch<T>& scratch, std::int64_t size, bool zeroed) {
+  if (scratch.size >= size) return;
+  const std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T);
+  owned_.push_back(nullptr);
+  owned_.back() = zeroed ? allocate(bytes) : allocate_unwritten(bytes);
+  scratch = {static_cast<T*>(owned_.back()), size};
 }
 
 ColumnSumScratch KernelBackend::scratch_for(std::int64_t rows, std::int64_t cols) {
   const ColumnSumScratchSizes sizes = column_sum_scratch(rows, cols);
-  const auto grow = [this](auto& array, std::int64_t size) {
-    using Array = std::remove_reference_t<decltype(array)>;
-    if (array.size() < size) array = Array(*this, size);
-  };
-  grow(columns_, sizes.columns);
-  grow(losses_, sizes.losses);
-  grow(counters_, sizes.counters);
-  return {columns_.data(), losses_.data(), counters_.data()};
+  grow(columns_, sizes.columns, /*zeroed=*/false);
+  grow(losses_, sizes.losses, /*zeroed=*/false);
+  grow(counters_, sizes.counters, /*zeroed=*/true);
+  return {columns_.data, losses_.data, counters_.data};
 }
 
 unsigned* KernelBackend::adam_counter() {
-  if (adam_counter_.size() == 0) adam_counter_ = DeviceArray<unsigned>(*this, 1);
-  return adam_counter_.data();
+  grow(adam_counter_, 1, /*zeroed=*/true);
+  return adam_counter_.data;
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "backend/backend.hpp"
 #include "kernels.hpp"
@@ -57,25 +60,37 @@ class KernelBackend : public Backend {
   virtual void multiply_beside(const Product& product) = 0;
   virtual void join() = 0;
 
-  [[nodiscard]] virtual Stream stream() const = 0;
+  [[nodiscard]] virtual Stream stream() = 0;
+
+  /// Memory that holds nothing yet; as allocate() otherwise.
+  [[nodiscard]] virtual void* allocate_unwritten(std::size_t bytes) = 0;
 
   /// Runs `step` once without launching anything, so that all scratch it needs is there before it
   /// is recorded: a recording must not allocate.
   void plan(const std::function<void()>& step);
 
-  /// To be called before the device's memory goes.
-  void release_scratch();
+  /// To be called by the destructor of whoever owns the memory.
+  void release_scratch() noexcept;
 
  private:
-  /// Scratch of one use: its size is only known when operations come.
+  /// Scratch of one operation after the other. What it outgrows stays, since recorded steps point
+  /// to it.
+  template <typename T>
+  struct Scratch {
+    T* data = nullptr;
+    std::int64_t size = 0;
+  };
+  template <typename T>
+  void grow(Scratch<T>& scratch, std::int64_t size, bool zeroed);
   [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols);
   [[nodiscard]] unsigned* adam_counter();
 
   bool planning_ = false;
-  DeviceArray<float> columns_;
-  DeviceArray<double> losses_;
-  DeviceArray<unsigned> counters_;
-  DeviceArray<unsigned> adam_counter_;
+  std::vector<void*> owned_;
+  Scratch<float> columns_;
+  Scratch<double> losses_;
+  Scratch<unsigned> counters_;
+  Scratch<unsigned> adam_counter_;
 };
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -1,0 +1,49 @@
+// y = activation(y + bias), in place, y (rows, cols), bias (cols).
+//
+// One block a row, its threads along the columns: contiguous accesses, 16 bytes a thread where the
+// row length allows; the bias stays in cache, since every block reads it.
+
+#include "for_activation.hpp"
+#include "kernels.hpp"
+#include "math.hpp"
+#include "pack.cuh"
+
+namespace ae::AE_DEVICE_NAMESPACE {
+
+namespace {
+
+constexpr int kThreads = 128;
+
+template <Activation kActivation, int kWidth>
+__global__ void __launch_bounds__(kThreads)
+    bias_activation_kernel(const float* bias, float* y, std::int64_t rows, std::int64_t cols) {
+  for (std::int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
+    for (std::int64_t c = std::int64_t{threadIdx.x} * kWidth; c < cols; c += kThreads * kWidth) {
+      Pack<kWidth> pack = load_pack<kWidth>(y + row * cols + c);
+      if (bias != nullptr) {
+        const Pack<kWidth> b = load_pack<kWidth>(bias + c);
+        for (int i = 0; i < kWidth; ++i) pack.value[i] += b.value[i];
+      }
+      for (int i = 0; i < kWidth; ++i) pack.value[i] = math::activate<kActivation>(pack.value[i]);
+      store_pack<kWidth>(y + row * cols + c, pack);
+    }
+  }
+}
+
+}  // namespace
+
+void bias_activation(Activation activation, const float* bias, float* y, std::int64_t rows,
+                     std::int64_t cols, Stream stream) {
+  if (rows == 0 || cols == 0) return;
+  if (bias == nullptr && activation == Activation::identity) return;
+  const LaunchShape shape{dim3(static_cast<unsigned>(rows)), dim3(kThreads)};
+  for_activation(activation, [&]<Activation kActivation>() {
+    if (packs_of_four(cols, y, bias)) {
+      AE_LAUNCH((bias_activation_kernel<kActivation, 4>), shape, stream, bias, y, rows, cols);
+    } else {
+      AE_LAUNCH((bias_activation_kernel<kActivation, 1>), shape, stream, bias, y, rows, cols);
+    }
+  });
+}
+
+}  // namespace ae::AE_DEVICE_NAMESPACE

@@ -1,0 +1,72 @@
+// The output layer's bias, activation, loss, gradient and bias gradient in one pass over the batch:
+//   *loss_sum += Σ loss(z + b, t),  dz = scale · ∂loss/∂(z + b),  dbias[c] = Σ over rows of dz[:,
+//   c].
+// Nothing is read or written twice. Launch and layout: column_sums.cuh; the loss is summed in float
+// over a thread's few elements and in double from there on, the blocks' sums by the last block.
+
+#include "column_sums.cuh"
+#include "kernels.hpp"
+#include "math.hpp"
+#include "pack.cuh"
+#include "reduce.cuh"
+
+namespace ae::AE_DEVICE_NAMESPACE {
+
+namespace {
+
+template <typename Formula, int kWidth>
+__global__ void __launch_bounds__(kColumnSumThreads)
+    reconstruction_loss_kernel(LossArguments arguments, std::int64_t rows, std::int64_t cols,
+                               ColumnSumScratch scratch) {
+  float loss = 0.0F;
+  sum_columns<kWidth>(rows, cols, scratch, arguments.dbias,
+                      [&](std::int64_t row, std::int64_t col, float* sum) {
+                        const std::int64_t at = row * cols + col;
+                        const Pack<kWidth> z = load_pack<kWidth>(arguments.z + at);
+                        const Pack<kWidth> bias = load_pack<kWidth>(arguments.bias + col);
+                        const Pack<kWidth> target = load_pack<kWidth>(arguments.target + at);
+                        Pack<kWidth> gradient;
+                        for (int i = 0; i < kWidth; ++i) {
+                          const float logit = z.value[i] + bias.value[i];
+                          const math::LossAndGradient here =
+                              Formula::at(logit, Formula::prepare(logit), target.value[i]);
+                          gradient.value[i] = arguments.gradient_scale * here.gradient;
+                          sum[i] += gradient.value[i];
+                          loss += here.loss;
+                        }
+                        store_pack<kWidth>(arguments.dz + at, gradient);
+                      });
+
+  const double of_block = block_sum<kColumnSumThreads>(static_cast<double>(loss));
+  const unsigned blocks = gridDim.x * gridDim.y;
+  if (threadIdx.x == 0 && threadIdx.y == 0) {
+    scratch.losses[blockIdx.y * gridDim.x + blockIdx.x] = of_block;
+  }
+  if (!is_last_block(scratch.counters + gridDim.x, blocks)) return;
+  double of_thread = 0;
+  for (unsigned block = threadIdx.y * 32 + threadIdx.x; block < blocks;
+       block += kColumnSumThreads) {
+    of_thread += scratch.losses[block];
+  }
+  const double total = block_sum<kColumnSumThreads>(of_thread);
+  if (threadIdx.x == 0 && threadIdx.y == 0) *arguments.loss_sum += total;
+}
+
+}  // namespace
+
+void reconstruction_loss(const LossArguments& arguments, std::int64_t rows, std::int64_t cols,
+                         const ColumnSumScratch& scratch, Stream stream) {
+  if (cols == 0) return;
+  math::for_loss(arguments.loss, arguments.activation, [&]<typename Formula>() {
+    if (packs_of_four(cols, arguments.z, arguments.bias, arguments.target, arguments.dz,
+                      arguments.dbias, scratch.columns)) {
+      AE_LAUNCH((reconstruction_loss_kernel<Formula, 4>), column_sum_shape(rows, cols, 4), stream,
+                arguments, rows, cols, scratch);
+    } else {
+      AE_LAUNCH((reconstruction_loss_kernel<Formula, 1>), column_sum_shape(rows, cols, 1), stream,
+                arguments, rows, cols, scratch);
+    }
+  });
+}
+
+}  // namespace ae::AE_DEVICE_NAMESPACE

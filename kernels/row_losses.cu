@@ -1,0 +1,52 @@
+// sums[i] = Σ over columns of loss(z[i, :] + b, t[i, :]): evaluation, row by row.
+//
+// One block a row, its threads along the columns: contiguous accesses, 16 bytes a thread where the
+// row length allows. In float over a thread's elements, in double from there on.
+
+#include "kernels.hpp"
+#include "math.hpp"
+#include "pack.cuh"
+#include "reduce.cuh"
+
+namespace ae::AE_DEVICE_NAMESPACE {
+
+namespace {
+
+constexpr int kThreads = 128;
+
+template <typename Formula, int kWidth>
+__global__ void __launch_bounds__(kThreads)
+    row_losses_kernel(const float* z, const float* bias, const float* target, double* sums,
+                      std::int64_t cols) {
+  const std::int64_t begin = std::int64_t{blockIdx.x} * cols;
+  float loss = 0.0F;
+  for (std::int64_t c = std::int64_t{threadIdx.x} * kWidth; c < cols; c += kThreads * kWidth) {
+    const Pack<kWidth> logits = load_pack<kWidth>(z + begin + c);
+    const Pack<kWidth> b = load_pack<kWidth>(bias + c);
+    const Pack<kWidth> t = load_pack<kWidth>(target + begin + c);
+    for (int i = 0; i < kWidth; ++i) {
+      const float logit = logits.value[i] + b.value[i];
+      loss += Formula::at(logit, Formula::prepare(logit), t.value[i]).loss;
+    }
+  }
+  const double sum = block_sum<kThreads>(static_cast<double>(loss));
+  if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+}  // namespace
+
+void row_losses(Loss loss, Activation activation, const float* z, const float* bias,
+                const float* target, double* sums, std::int64_t rows, std::int64_t cols,
+                Stream stream) {
+  if (rows == 0) return;
+  const LaunchShape shape{dim3(static_cast<unsigned>(rows)), dim3(kThreads)};
+  math::for_loss(loss, activation, [&]<typename Formula>() {
+    if (packs_of_four(cols, z, bias, target)) {
+      AE_LAUNCH((row_losses_kernel<Formula, 4>), shape, stream, z, bias, target, sums, cols);
+    } else {
+      AE_LAUNCH((row_losses_kernel<Formula, 1>), shape, stream, z, bias, target, sums, cols);
+    }
+  });
+}
+
+}  // namespace ae::AE_DEVICE_NAMESPACE

@@ -1,0 +1,94 @@
+#include <cstddef>
+#include <cstdint>
+
+#include "simt/device.hpp"
+#include "simt/execution.hpp"
+
+/// Kernel sources for the emulated device are compiled with the compiler's instrumentation for
+/// kernels of operating systems (-fsanitize=kernel-address): before each access to memory it calls
+/// one of these functions, whose names it dictates. Host code in the same files calls them, too; it
+/// is recognised by no kernel being under way.
+
+namespace {
+
+using ae::simt::Execution;
+
+template <Execution::Access kKind>
+void access(std::uintptr_t address, std::size_t bytes) {
+  if (Execution* execution = Execution::current()) execution->access(address, bytes, kKind);
+}
+
+/// An access of one machine word, which must be aligned.
+template <std::size_t kBytes, Execution::Access kKind>
+void access_word(std::uintptr_t address) {
+  Execution* execution = Execution::current();
+  if (execution == nullptr) return;
+  if constexpr (kBytes > 1) {
+    if (address % kBytes != 0) {
+      // NOLINTNEXTLINE(*-no-int-to-ptr): the compiler's function hands the address as a number
+      ae::simt::require_alignment(reinterpret_cast<const void*>(address), kBytes);
+    }
+  }
+  execution->access(address, kBytes, kKind);
+}
+
+constexpr auto kRead = Execution::Access::read;
+constexpr auto kWrite = Execution::Access::write;
+
+}  // namespace
+
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the compiler's names
+extern "C" {
+
+void __asan_load1_noabort(std::uintptr_t address) {
+  access_word<1, kRead>(address);
+}
+void __asan_load2_noabort(std::uintptr_t address) {
+  access_word<2, kRead>(address);
+}
+void __asan_load4_noabort(std::uintptr_t address) {
+  access_word<4, kRead>(address);
+}
+void __asan_load8_noabort(std::uintptr_t address) {
+  access_word<8, kRead>(address);
+}
+void __asan_load16_noabort(std::uintptr_t address) {
+  access_word<16, kRead>(address);
+}
+void __asan_loadN_noabort(std::uintptr_t address, std::size_t bytes) {
+  access<kRead>(address, bytes);
+}
+void __asan_store1_noabort(std::uintptr_t address) {
+  access_word<1, kWrite>(address);
+}
+void __asan_store2_noabort(std::uintptr_t address) {
+  access_word<2, kWrite>(address);
+}
+void __asan_store4_noabort(std::uintptr_t address) {
+  access_word<4, kWrite>(address);
+}
+void __asan_store8_noabort(std::uintptr_t address) {
+  access_word<8, kWrite>(address);
+}
+void __asan_store16_noabort(std::uintptr_t address) {
+  access_word<16, kWrite>(address);
+}
+void __asan_storeN_noabort(std::uintptr_t address, std::size_t bytes) {
+  access<kWrite>(address, bytes);
+}
+void __asan_handle_no_return() {}
+
+}  // extern "C"
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+
+namespace ae::simt {
+
+void begin_thread() {
+  Execution::begin_thread();
+}
+
+void end_thread() {
+  Execution::end_thread();
+}
+
+}  // namespace ae::simt

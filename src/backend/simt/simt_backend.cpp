@@ -1,0 +1,117 @@
+#include "backend/simt/simt_backend.hpp"
+
+#include <charconv>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backend/kernel/kernel_backend.hpp"
+
+namespace ae {
+
+namespace simt {
+
+namespace {
+
+class SimtStep final : public RecordedStep {
+ public:
+  SimtStep(std::vector<Launch> launches, Order order)
+      : launches_(std::move(launches)), order_(order) {}
+
+  void replay() override {
+    for (const Launch& launch : launches_) Device::instance().run(launch, order_);
+  }
+
+ private:
+  std::vector<Launch> launches_;
+  Order order_;
+};
+
+class SimtBackend final : public KernelBackend {
+ public:
+  SimtBackend(std::string name, Order order)
+      : name_(std::move(name)),
+        memory_(Device::instance().memory()),
+        order_(order),
+        queue_(order) {}
+  ~SimtBackend() override { release_scratch(); }
+
+  [[nodiscard]] std::string name() const override { return name_; }
+
+  [[nodiscard]] void* allocate(std::size_t bytes) override {
+    void* memory = memory_.allocate(bytes);
+    memory_.set(memory, 0, bytes);
+    return memory;
+  }
+  void deallocate(void* memory) noexcept override { memory_.deallocate(memory); }
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    memory_.upload(to, from, bytes);
+  }
+  void download(void* to, const void* from, std::size_t bytes) override {
+    memory_.download(to, from, bytes);
+  }
+  void clear(void* memory, std::size_t bytes) override { memory_.set(memory, 0, bytes); }
+  [[nodiscard]] double peek(const double* value) const override {
+    double seen = 0;
+    memory_.download(&seen, value, sizeof(seen));
+    return seen;
+  }
+  void synchronize() override {}
+
+  [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {
+    plan(step);
+    queue_.begin_recording();
+    try {
+      step();
+    } catch (...) {
+      static_cast<void>(queue_.end_recording());
+      throw;
+    }
+    return std::make_unique<SimtStep>(queue_.end_recording(), order_);
+  }
+
+ protected:
+  [[nodiscard]] void* allocate_unwritten(std::size_t bytes) override {
+    return memory_.allocate(bytes);
+  }
+  void multiply(const Product& product) override {
+    gemm(product.transpose_a, product.transpose_b, product.m, product.n, product.k, product.a,
+         product.b, product.c, &queue_);
+  }
+  void multiply_beside(const Product& product) override { multiply(product); }
+  void join() override {}
+  [[nodiscard]] Stream stream() override { return &queue_; }
+
+ private:
+  std::string name_;
+  DeviceMemory& memory_;
+  Order order_;
+  LaunchQueue queue_;
+};
+
+std::optional<Order> parse_order(std::string_view name) {
+  constexpr std::string_view kShuffled = "simt:shuffled";
+  if (name == "simt" || name == "simt:forward") return Order{};
+  if (name == "simt:reverse") return Order{Order::Kind::reverse, 0};
+  if (!name.starts_with(kShuffled)) return std::nullopt;
+  Order order{Order::Kind::shuffled, 1};
+  name.remove_prefix(kShuffled.size());
+  if (name.empty()) return order;
+  const char* const end = name.data() + name.size();
+  const auto [stopped, error] = std::from_chars(name.data() + 1, end, order.seed);
+  if (name.front() != ':' || error != std::errc() || stopped != end) return std::nullopt;
+  return order;
+}
+
+}  // namespace
+
+}  // namespace simt
+
+std::unique_ptr<Backend> make_simt_backend(std::string_view name) {
+  const std::optional<simt::Order> order = simt::parse_order(name);
+  if (!order) return nullptr;
+  return std::make_unique<simt::SimtBackend>(std::string(name), *order);
+}
+
+}  // namespace ae
