@@ -90,7 +90,7 @@ inline void PrintTo(const Target& target, std::ostream* stream) {
 inline std::vector<Target> devices() {
   std::vector<Target> found;
   for (const DeviceInfo& device : list_devices()) {
-    if (!device.usable) continue;
+    if (!device.usable || device.name == "check") continue;
     if (device.name == "cpu") {
       for (const cpu::VectorKernels* kernels : cpu::usable_vector_kernels()) {
         found.push_back({{"cpu", 1}, kernels->instruction_set, {}});

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -8,10 +9,15 @@ namespace ae {
 
 /// Where to compute, and with how much of it.
 struct DeviceOptions {
-  /// "auto" (the best there is), "cpu", "cuda", "cuda:1".
+  /// "auto" (the best there is), "cpu", "cuda", "cuda:1"; "simt", the CUDA kernels on an emulated
+  /// device ("simt:reverse", "simt:shuffled", "simt:shuffled:7": the order of its threads); "check",
+  /// simt beside cpu, operation by operation.
   std::string device = "auto";
   /// CPU threads; 0 uses every core the process may run on. Results do not depend on it.
   int threads = 0;
+  /// With "check", called when the work has ended, with a table of the largest differences that were
+  /// seen, the operation and the element of each. May be empty.
+  std::function<void(const std::string& table)> on_check{};
 };
 
 /// A device as `ae info` lists it.

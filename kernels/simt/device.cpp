@@ -122,7 +122,9 @@ void copy_unchecked(void* to, const void* from, std::size_t bytes) {
 }
 
 void not_emulated(const char* word) {
-  running(word).fault(fmt::format("uses {}, which the emulated device does not have", word));
+  Execution& execution = running(word);
+  Execution::end_thread();
+  execution.fault(fmt::format("uses {}, which the emulated device does not have", word));
 }
 
 void* shared_array(const void* key, const char* name, std::size_t bytes, std::size_t alignment) {
@@ -131,9 +133,10 @@ void* shared_array(const void* key, const char* name, std::size_t bytes, std::si
 
 void require_alignment(const void* pointer, std::size_t bytes) {
   if (reinterpret_cast<std::uintptr_t>(pointer) % bytes == 0) return;
-  running("an aligned access")
-      .fault(fmt::format("accesses {} bytes at once at an address that is no multiple of {}", bytes,
-                         bytes));
+  Execution& execution = running("an aligned access");
+  Execution::end_thread();
+  execution.fault(fmt::format("accesses {} bytes at once at an address that is no multiple of {}",
+                              bytes, bytes));
 }
 
 }  // namespace ae::simt

@@ -88,6 +88,19 @@ Execution::Execution(DeviceMemory& memory, const Launch& launch, Order order)
   }
 }
 
+/// While it lives, what runs is the device's own code. It shares inline functions of the standard
+/// library with kernel sources, and the linker may have kept those whose accesses are judged.
+class Execution::Unjudged {
+ public:
+  Unjudged() : kernel_(std::exchange(current_, nullptr)) {}
+  ~Unjudged() { current_ = kernel_; }
+  Unjudged(const Unjudged&) = delete;
+  Unjudged& operator=(const Unjudged&) = delete;
+
+ private:
+  Execution* kernel_;
+};
+
 /// Marks an execution as the one under way.
 class Execution::UnderWay {
  public:
@@ -163,6 +176,7 @@ Fiber& Execution::idle_fiber() {
 
 void Execution::fault(std::string what) {
   // What is left on this stack is never released, so nothing may be.
+  current_ = nullptr;
   fault_ = std::move(what);
   fiber_->yield();
   __builtin_unreachable();  // nobody resumes it
@@ -176,10 +190,10 @@ void Execution::wait(State state, Place place) {
   thread.place = place;
   thread.fiber = fiber_;
   fiber_->yield();
-  current_ = this;
 }
 
 void Execution::synchronize_block(Place place) {
+  const Unjudged unjudged;
   wait(State::at_barrier, place);
 }
 
@@ -189,6 +203,7 @@ unsigned Execution::lanes_of(unsigned warp) const {
 }
 
 std::uint64_t Execution::exchange(unsigned mask, std::uint64_t bits, unsigned source, Place place) {
+  const Unjudged unjudged;
   const unsigned lane = thread_ % kWarp;
   const unsigned warp = thread_ / kWarp;
   // CUDA takes the full mask for a warp that is not full.
@@ -291,6 +306,7 @@ std::string Execution::name_of(unsigned thread) const {
 
 void* Execution::shared_array(const void* key, const char* name, std::size_t bytes,
                               std::size_t alignment) {
+  const Unjudged unjudged;
   void* array = shared_.array(key, name, bytes, alignment);
   if (array == nullptr) {
     fault(
@@ -304,6 +320,7 @@ void Execution::access(std::uintptr_t address, std::size_t bytes, Access kind) {
   if (memory_.contains(address)) return access_device(address, bytes, kind);
   if (shared_.contains(address)) return access_shared(address, bytes, kind);
   if (address - fiber_->stack_begin() < fiber_->stack_end() - fiber_->stack_begin()) return;
+  const Unjudged unjudged;
   fault(fmt::format("{} {} bytes of host memory at {:#x}",
                     kind == Access::read ? "reads" : "writes", bytes, address));
 }
@@ -343,6 +360,7 @@ void Execution::access_device(std::uintptr_t address, std::size_t bytes, Access 
 
 void Execution::access_shared(std::uintptr_t address, std::size_t bytes, Access kind) {
   if (const char* why = shared_.touch(address, bytes, thread_, kind != Access::read)) {
+    const Unjudged unjudged;
     fault(
         fmt::format("{} bytes of shared memory are {}, {}", bytes, why, shared_.describe(address)));
   }

@@ -69,6 +69,7 @@ class Execution {
     unsigned source = 0;
   };
 
+  class Unjudged;
   class UnderWay;
 
   void run_block(std::uint64_t number);

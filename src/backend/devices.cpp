@@ -1,9 +1,12 @@
+#include <span>
+
 #include <fmt/format.h>
 
 #include "ae/device.hpp"
 #include "ae/error.hpp"
 
 #include "backend/backend.hpp"
+#include "backend/check_backend.hpp"
 #include "backend/cpu/cpu_backend.hpp"
 #include "backend/simt/simt_backend.hpp"
 
@@ -12,7 +15,8 @@ namespace ae {
 std::vector<DeviceInfo> list_devices() {
   return {{"cuda", "NVIDIA GPU", false, "this build has no CUDA backend"},
           {"cpu", describe_cpu(0), true, ""},
-          {"simt", "the CUDA kernels on an emulated device: slow and strict", true, ""}};
+          {"simt", "the CUDA kernels on an emulated device: slow and strict", true, ""},
+          {"check", "simt beside cpu, operation by operation, compared", true, ""}};
 }
 
 DeviceInfo resolve_device(const DeviceOptions& options) {
@@ -38,13 +42,19 @@ DeviceInfo resolve_device(const DeviceOptions& options) {
     if (resolved.name == "cpu") resolved.description = describe_cpu(options.threads);
     return resolved;
   }
-  throw UsageError(
-      fmt::format("there is no device '{}', choose auto, cpu, cuda or cuda:N", wanted));
+  throw UsageError(fmt::format(
+      "there is no device '{}', choose auto, cpu, cuda, cuda:N, simt or check", wanted));
 }
 
 std::unique_ptr<Backend> make_backend(const DeviceOptions& options) {
   resolve_device(options);
   if (options.device.starts_with("simt")) return make_simt_backend(options.device);
+  if (options.device == "check") {
+    return make_check_backend(make_simt_backend("simt"), make_cpu_backend(options.threads),
+                              [on_check = options.on_check](std::span<const CheckedOutput> seen) {
+                                if (on_check) on_check(format_checked_outputs(seen));
+                              });
+  }
   return make_cpu_backend(options.threads);
 }
 

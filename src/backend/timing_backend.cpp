@@ -3,18 +3,11 @@
 #include <chrono>
 #include <utility>
 
+#include "backend/called_step.hpp"
+
 namespace ae {
 
 namespace {
-
-class CalledStep final : public RecordedStep {
- public:
-  explicit CalledStep(std::function<void()> step) : step_(std::move(step)) {}
-  void replay() override { step_(); }
-
- private:
-  std::function<void()> step_;
-};
 
 class TimingBackend final : public Backend {
  public:

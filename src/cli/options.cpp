@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <string_view>
 #include <utility>
 
@@ -296,7 +297,9 @@ std::filesystem::path DataOptions::directory() const {
 }
 
 void add_device_options(Options& options, DeviceOptions& device) {
-  options.add("device", device.device, "NAME", "auto, cpu, cuda or cuda:N");
+  options.add("device", device.device, "NAME",
+              "auto, cpu, cuda, cuda:N, simt (emulated CUDA), check");
+  device.on_check = [](const std::string& table) { std::fputs(table.c_str(), stderr); };
   options.add("threads", device.threads, "N", "CPU threads; 0 takes every core");
 }
 

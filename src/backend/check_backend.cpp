@@ -1,0 +1,260 @@
+#include "backend/check_backend.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "ae/error.hpp"
+
+#include "backend/called_step.hpp"
+
+namespace ae {
+
+namespace {
+
+class PairedData final : public ResidentData {
+ public:
+  PairedData(std::unique_ptr<ResidentData> judged, std::unique_ptr<ResidentData> reference)
+      : judged_(std::move(judged)), reference_(std::move(reference)) {}
+  [[nodiscard]] std::int64_t rows() const override { return reference_->rows(); }
+  [[nodiscard]] std::int64_t row_size() const override { return reference_->row_size(); }
+  [[nodiscard]] const ResidentData* judged() const { return judged_.get(); }
+  [[nodiscard]] const ResidentData* reference() const { return reference_.get(); }
+
+ private:
+  std::unique_ptr<ResidentData> judged_;
+  std::unique_ptr<ResidentData> reference_;
+};
+
+/// Blocks that lie in both backends, known by their addresses in the reference.
+class PairedMemory {
+ public:
+  void* allocate(Backend& judged, Backend& reference, std::size_t bytes) {
+    // An empty block needs an address of its own, too.
+    const auto size = static_cast<std::int64_t>(std::max(bytes, std::size_t{1}));
+    Block block{DeviceArray<std::byte>(judged, size), DeviceArray<std::byte>(reference, size)};
+    std::byte* begin = block.reference.data();
+    blocks_.emplace(begin, std::move(block));
+    return begin;
+  }
+
+  void deallocate(const void* memory) noexcept {
+    blocks_.erase(static_cast<const std::byte*>(memory));
+  }
+
+  /// Where the judged backend has what the reference has at `memory`, anywhere within a block.
+  [[nodiscard]] void* judged(const void* memory, std::size_t bytes) const {
+    const auto* address = static_cast<const std::byte*>(memory);
+    const auto after = blocks_.upper_bound(address);
+    if (after != blocks_.begin()) {
+      const auto& [begin, block] = *std::prev(after);
+      const auto offset = static_cast<std::size_t>(address - begin);
+      const auto size = static_cast<std::size_t>(block.judged.size());
+      if (offset <= size && bytes <= size - offset) return block.judged.data() + offset;
+    }
+    throw Error(
+        fmt::format("{} bytes at {} are not within one block of allocated memory, give operations "
+                    "memory from allocate() that was not freed",
+                    bytes, memory));
+  }
+
+ private:
+  struct Block {
+    DeviceArray<std::byte> judged;
+    DeviceArray<std::byte> reference;
+  };
+
+  std::map<const std::byte*, Block> blocks_;
+};
+
+class CheckBackend final : public Backend {
+ public:
+  CheckBackend(std::unique_ptr<Backend> judged, std::unique_ptr<Backend> reference,
+               std::function<void(std::span<const CheckedOutput>)> on_end)
+      : judged_(std::move(judged)), reference_(std::move(reference)), on_end_(std::move(on_end)) {}
+  ~CheckBackend() override {
+    if (!on_end_) return;
+    try {
+      on_end_(outputs_.worst_first());
+    } catch (...) {  // NOLINT(bugprone-empty-catch): a destructor has nobody to tell
+    }
+  }
+  CheckBackend(const CheckBackend&) = delete;
+  CheckBackend& operator=(const CheckBackend&) = delete;
+
+  [[nodiscard]] std::string name() const override { return "check"; }
+
+  [[nodiscard]] void* allocate(std::size_t bytes) override {
+    return memory_.allocate(*judged_, *reference_, bytes);
+  }
+  void deallocate(void* memory) noexcept override { memory_.deallocate(memory); }
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    judged_->upload(memory_.judged(to, bytes), from, bytes);
+    reference_->upload(to, from, bytes);
+  }
+  void download(void* to, const void* from, std::size_t bytes) override {
+    judged_->download(to, memory_.judged(from, bytes), bytes);
+  }
+  void clear(void* memory, std::size_t bytes) override {
+    judged_->clear(memory_.judged(memory, bytes), bytes);
+    reference_->clear(memory, bytes);
+  }
+  [[nodiscard]] double peek(const double* value) const override { return reference_->peek(value); }
+  void synchronize() override {
+    judged_->synchronize();
+    reference_->synchronize();
+  }
+  [[nodiscard]] std::unique_ptr<ResidentData> make_resident(const Dataset& data) override {
+    return std::make_unique<PairedData>(judged_->make_resident(data),
+                                        reference_->make_resident(data));
+  }
+
+  void gather_batch(const GatherBatch& op) override {
+    const auto& data = static_cast<const PairedData&>(*op.data);
+    GatherBatch judged = op;
+    judged.data = data.judged();
+    judged.permutation = in_judged(op.permutation, data.rows());
+    judged.step = in_judged(op.step, 1);
+    judged.x = in_judged(op.x);
+    GatherBatch reference = op;
+    reference.data = data.reference();
+    judged_->gather_batch(judged);
+    reference_->gather_batch(reference);
+    compare("gather batch", op.x);
+  }
+  void gather_rows(const GatherRows& op) override {
+    const auto& data = static_cast<const PairedData&>(*op.data);
+    GatherRows judged = op;
+    judged.data = data.judged();
+    judged.x = in_judged(op.x);
+    GatherRows reference = op;
+    reference.data = data.reference();
+    judged_->gather_rows(judged);
+    reference_->gather_rows(reference);
+    compare("gather rows", op.x);
+  }
+  void dense_forward(const DenseForward& op) override {
+    DenseForward judged = op;
+    judged.x = in_judged(op.x);
+    judged.w = in_judged(op.w);
+    judged.bias = in_judged(op.bias, op.w.cols);
+    judged.y = in_judged(op.y);
+    judged_->dense_forward(judged);
+    reference_->dense_forward(op);
+    compare(of_layer(op.layer, "forward"), op.y);
+  }
+  void dense_backward(const DenseBackward& op) override {
+    DenseBackward judged = op;
+    judged.x = in_judged(op.x);
+    judged.w = in_judged(op.w);
+    judged.dz = in_judged(op.dz);
+    judged.dw = in_judged(op.dw);
+    judged.dx = in_judged(op.dx);
+    judged.dbias_below = in_judged(op.dbias_below, op.w.rows);
+    judged_->dense_backward(judged);
+    reference_->dense_backward(op);
+    compare(of_layer(op.layer, "backward dw"), op.dw);
+    compare(of_layer(op.layer, "backward dx"), op.dx);
+    compare(of_layer(op.layer, "backward dbias below"), {op.dbias_below, 1, op.w.rows});
+  }
+  void reconstruction_loss(const ReconstructionLoss& op) override {
+    ReconstructionLoss judged = op;
+    judged.z = in_judged(op.z);
+    judged.bias = in_judged(op.bias, op.z.cols);
+    judged.target = in_judged(op.target);
+    judged.dz = in_judged(op.dz);
+    judged.dbias = in_judged(op.dbias, op.z.cols);
+    judged.loss_sum = in_judged(op.loss_sum, 1);
+    judged_->reconstruction_loss(judged);
+    reference_->reconstruction_loss(op);
+    compare("loss dz", op.dz);
+    compare("loss dbias", {op.dbias, 1, op.z.cols});
+    compare("loss sum", op.loss_sum, 1, 1);
+  }
+  void row_losses(const RowLosses& op) override {
+    RowLosses judged = op;
+    judged.z = in_judged(op.z);
+    judged.bias = in_judged(op.bias, op.z.cols);
+    judged.target = in_judged(op.target);
+    judged.sums = in_judged(op.sums, op.z.rows);
+    judged_->row_losses(judged);
+    reference_->row_losses(op);
+    compare("row losses", op.sums, op.z.rows, 1);
+  }
+  void adam_step(const AdamStep& op) override {
+    AdamStep judged = op;
+    judged.parameters = in_judged(op.parameters, op.count);
+    judged.gradients = in_judged(op.gradients, op.count);
+    judged.m = in_judged(op.m, op.count);
+    judged.v = in_judged(op.v, op.count);
+    judged.step = in_judged(op.step, 1);
+    judged_->adam_step(judged);
+    reference_->adam_step(op);
+    compare("adam parameters", {op.parameters, 1, op.count});
+    compare("adam m", {op.m, 1, op.count});
+    compare("adam v", {op.v, 1, op.count});
+    compare("adam step", op.step, 1, 1);
+  }
+
+  [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {
+    return std::make_unique<CalledStep>(std::move(step));
+  }
+
+ private:
+  static std::string of_layer(std::string_view layer, std::string_view output) {
+    return layer.empty() ? std::string(output) : fmt::format("{} {}", layer, output);
+  }
+
+  // The judged backend's own addresses of what operations work on; null stays null.
+  template <typename T>
+  [[nodiscard]] T* in_judged(T* data, std::int64_t count) const {
+    if (data == nullptr) return nullptr;
+    return static_cast<T*>(memory_.judged(data, static_cast<std::size_t>(count) * sizeof(T)));
+  }
+  [[nodiscard]] Matrix in_judged(const Matrix& matrix) const {
+    return {in_judged(matrix.data, matrix.size()), matrix.rows, matrix.cols};
+  }
+  [[nodiscard]] ConstMatrix in_judged(const ConstMatrix& matrix) const {
+    return {in_judged(matrix.data, matrix.size()), matrix.rows, matrix.cols};
+  }
+
+  /// Compares an output, if there is one, and has the judged backend go on from the reference's.
+  template <typename T>
+  void compare(std::string_view output, T* data, std::int64_t rows, std::int64_t cols) {
+    if (data == nullptr) return;
+    std::vector<T> judged(static_cast<std::size_t>(rows * cols));
+    std::vector<T> reference(judged.size());
+    const std::size_t bytes = judged.size() * sizeof(T);
+    T* data_in_judged = in_judged(data, rows * cols);
+    judged_->download(judged.data(), data_in_judged, bytes);
+    reference_->download(reference.data(), data, bytes);
+    outputs_.compare<T>(output, cols, judged, reference);
+    judged_->upload(data_in_judged, reference.data(), bytes);
+  }
+  void compare(std::string_view output, const Matrix& matrix) {
+    compare(output, matrix.data, matrix.rows, matrix.cols);
+  }
+
+  std::unique_ptr<Backend> judged_;
+  std::unique_ptr<Backend> reference_;
+  std::function<void(std::span<const CheckedOutput>)> on_end_;
+  PairedMemory memory_;
+  CheckedOutputs outputs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_check_backend(
+    std::unique_ptr<Backend> judged, std::unique_ptr<Backend> reference,
+    std::function<void(std::span<const CheckedOutput>)> on_end) {
+  return std::make_unique<CheckBackend>(std::move(judged), std::move(reference), std::move(on_end));
+}
+
+}  // namespace ae
