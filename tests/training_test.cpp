@@ -198,6 +198,52 @@ TEST(Training, GivesTheSameBitsWhateverTheThreads) {
   }
 }
 
+/// The losses of the Keras example on 120 rows, short last batch and held-out rows included.
+TEST(Training, TheEmulatedDeviceLearnsWhatTheCpuLearns) {
+  const Dataset rows = digits().first(120);
+  const Dataset held_out = digits().first(40);
+  const auto train_on = [&](const char* device) {
+    Model model = keras_model();
+    TrainOptions options = quick_options();
+    options.device.device = device;
+    TrainResult result = train(model, rows, &held_out, options);
+    return std::pair(result, model.parameters);
+  };
+  const auto [cpu, cpu_parameters] = train_on("cpu");
+  for (const char* device : {"simt", "simt:reverse", "simt:shuffled"}) {
+    const auto [simt, parameters] = train_on(device);
+    ASSERT_EQ(simt.epochs.size(), cpu.epochs.size());
+    for (std::size_t i = 0; i < cpu.epochs.size(); ++i) {
+      const EpochResult& expected = cpu.epochs[i];
+      EXPECT_NEAR(simt.epochs[i].train_loss, expected.train_loss, 1e-5 * expected.train_loss);
+      EXPECT_NEAR(simt.epochs[i].validation_loss, expected.validation_loss,
+                  1e-5 * expected.validation_loss);
+    }
+    ASSERT_EQ(parameters.size(), cpu_parameters.size());
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      ASSERT_NEAR(parameters[i], cpu_parameters[i], 1e-5F) << device << ", parameter " << i;
+    }
+  }
+}
+
+/// What people reach for when they doubt a result: the table names operations, and the trained
+/// model is the CPU's.
+TEST(Training, CheckComparesOperationByOperation) {
+  const Dataset rows = digits().first(64);
+  Model checked = keras_model();
+  TrainOptions options = quick_options(1);
+  std::string table;
+  options.device.device = "check";
+  options.device.on_check = [&table](const std::string& text) { table += text; };
+  train(checked, rows, nullptr, options);
+  EXPECT_TRUE(says(table, "decoder.0 forward"));
+  EXPECT_TRUE(says(table, "adam parameters"));
+  Model model = keras_model();
+  options.device = {"cpu", 1};
+  train(model, rows, nullptr, options);
+  EXPECT_EQ(checked.parameters, model.parameters);
+}
+
 TEST(Training, TheSeedChangesTheOrderAndSoTheBits) {
   const ModelSpec spec = dense_autoencoder({28, 28}, {32});
   EXPECT_NE(trained(1, 1, spec).parameters, trained(1, 2, spec).parameters);

@@ -31,6 +31,10 @@ tools/fetch_mnist.sh mnist --quiet || echo "test: without MNIST, some tests will
 
 results=()
 failed=0
+# Tests on the emulated device note here which kernels they ran.
+export AE_SIMT_KERNELS=$PWD/build/kernels_run.txt
+mkdir -p build
+rm -f "$AE_SIMT_KERNELS"
 for preset in "${presets[@]}"; do
   tools/build.sh "$preset" -DAE_BUILD_TESTS=ON
   # GoogleTest's cases share their machine with each other and with threads of their own.
@@ -40,5 +44,5 @@ for preset in "${presets[@]}"; do
   # A run that broke off leaves no results, and those of an earlier run must not stand for it.
   if [[ -f $result ]]; then results+=("$result"); else failed=1; fi
 done
-python3 tools/summarize_tests.py "${results[@]}" || failed=1
+python3 tools/summarize_tests.py --kernels-run "$AE_SIMT_KERNELS" "${results[@]}" || failed=1
 exit "$failed"
