@@ -26,6 +26,7 @@
 
 #include "backend/backend.hpp"
 #include "backend/checked_output.hpp"
+#include "backend/cpu/cpu_backend.hpp"
 #include "error_message.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
@@ -43,7 +44,7 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::unique_ptr<Backend> cpu() {
-  return make_backend({.device = "cpu", .threads = 1});
+  return make_cpu_backend(1);
 }
 
 /// An element of one call's output, made wrong.

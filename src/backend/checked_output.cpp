@@ -25,7 +25,8 @@ double difference_of(T judged, T reference) {
     if (std::isnan(judged) && std::isnan(reference)) return 0;
     const double difference =
         std::abs(static_cast<double>(judged) - static_cast<double>(reference));
-    return std::isnan(difference) ? kInfinity : difference;
+    if (std::isnan(difference)) return kInfinity;
+    return difference;
   }
 }
 
