@@ -76,7 +76,6 @@ void __asan_store16_noabort(std::uintptr_t address) {
 void __asan_storeN_noabort(std::uintptr_t address, std::size_t bytes) {
   access<kWrite>(address, bytes);
 }
-void __asan_handle_no_return() {}
 
 }  // extern "C"
 // NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
