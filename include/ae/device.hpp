@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -10,13 +11,21 @@ namespace ae {
 /// Where to compute, and with how much of it.
 struct DeviceOptions {
   /// "auto" (the best there is), "cpu", "cuda", "cuda:1"; "simt", the CUDA kernels on an emulated
-  /// device ("simt:reverse", "simt:shuffled", "simt:shuffled:7": the order of its threads); "check",
-  /// simt beside cpu, operation by operation.
+  /// device ("simt:reverse", "simt:shuffled", "simt:shuffled:7": the order of its threads);
+  /// "check", the GPU, or simt where there is none, beside cpu, operation by operation.
   std::string device = "auto";
   /// CPU threads; 0 uses every core the process may run on. Results do not depend on it.
   int threads = 0;
-  /// With "check", called when the work has ended, with a table of the largest differences that were
-  /// seen, the operation and the element of each. May be empty.
+  /// How GPUs multiply matrices: "fp32", or "tf32" (operands rounded to 10 bits of mantissa, sums
+  /// in FP32), which tensor cores do several times faster. Other devices know fp32 alone.
+  std::string precision = "fp32";
+  /// Called with one line where data do not fit the GPU's memory and are streamed to it instead:
+  /// how much is needed and how much is free. May be empty.
+  std::function<void(const std::string& line)> on_notice{};
+  /// Called while a large data set is copied to a GPU. May be empty.
+  std::function<void(std::size_t bytes_done, std::size_t bytes)> on_upload{};
+  /// With "check", called when the work has ended, with a table of the largest differences that
+  /// were seen, the operation and the element of each. May be empty.
   std::function<void(const std::string& table)> on_check{};
 };
 

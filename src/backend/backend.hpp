@@ -53,7 +53,7 @@ class ResidentData {
 /// The short last batch of an epoch is a step of its own with fewer rows in x. Bytes become
 /// value / 255.
 struct GatherBatch {
-  const ResidentData* data = nullptr;
+  ResidentData* data = nullptr;
   const std::int32_t* permutation = nullptr;  ///< data->rows() row numbers
   const std::int64_t* step = nullptr;         ///< steps done since training began
   std::int64_t steps_per_epoch = 0;
@@ -63,7 +63,7 @@ struct GatherBatch {
 
 /// Consecutive rows: x[i, :] = data[first_row + i, :].
 struct GatherRows {
-  const ResidentData* data = nullptr;
+  ResidentData* data = nullptr;
   std::int64_t first_row = 0;
   Matrix x{};
 };
@@ -166,6 +166,10 @@ class Backend {
   [[nodiscard]] virtual double peek(const double* value) const = 0;
   virtual void synchronize() = 0;
 
+  /// What is called until end_range() is one thing of that name to a profiler. Ranges nest.
+  virtual void begin_range(std::string_view /*what*/, std::string_view /*layer*/ = {}) {}
+  virtual void end_range() {}
+
   /// `data` must outlive the result.
   [[nodiscard]] virtual std::unique_ptr<ResidentData> make_resident(const Dataset& data) = 0;
 
@@ -183,6 +187,20 @@ class Backend {
 
 /// The backend for a resolved device name. @throws Error if it cannot be used here.
 std::unique_ptr<Backend> make_backend(const DeviceOptions& options);
+
+/// A profiler's range, for as long as it lives.
+class Range {
+ public:
+  Range(Backend& backend, std::string_view what, std::string_view layer = {}) : backend_(backend) {
+    backend_.begin_range(what, layer);
+  }
+  Range(const Range&) = delete;
+  Range& operator=(const Range&) = delete;
+  ~Range() { backend_.end_range(); }
+
+ private:
+  Backend& backend_;
+};
 
 /// An array in a backend's memory, freed with its owner.
 template <typename T>

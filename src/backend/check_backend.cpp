@@ -25,8 +25,8 @@ class PairedData final : public ResidentData {
       : judged_(std::move(judged)), reference_(std::move(reference)) {}
   [[nodiscard]] std::int64_t rows() const override { return reference_->rows(); }
   [[nodiscard]] std::int64_t row_size() const override { return reference_->row_size(); }
-  [[nodiscard]] const ResidentData* judged() const { return judged_.get(); }
-  [[nodiscard]] const ResidentData* reference() const { return reference_.get(); }
+  [[nodiscard]] ResidentData* judged() const { return judged_.get(); }
+  [[nodiscard]] ResidentData* reference() const { return reference_.get(); }
 
  private:
   std::unique_ptr<ResidentData> judged_;

@@ -299,7 +299,15 @@ std::filesystem::path DataOptions::directory() const {
 void add_device_options(Options& options, DeviceOptions& device) {
   options.add("device", device.device, "NAME",
               "auto, cpu, cuda, cuda:N, simt (emulated CUDA), check");
+  options.add("precision", device.precision, "NAME", "of products on a GPU: fp32, tf32");
   device.on_check = [](const std::string& table) { std::fputs(table.c_str(), stderr); };
+  device.on_notice = [](const std::string& line) { fmt::print(stderr, "ae: note: {}\n", line); };
+  if (stderr_is_terminal()) {
+    device.on_upload = [](std::size_t done, std::size_t bytes) {
+      fmt::print(stderr, "\rcopying the data to the GPU: {} %{}", 100 * done / bytes,
+                 done == bytes ? "\n" : "");
+    };
+  }
   options.add("threads", device.threads, "N", "CPU threads; 0 takes every core");
 }
 

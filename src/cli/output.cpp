@@ -29,6 +29,9 @@ void print_json(const nlohmann::ordered_json& object) {
 bool stdout_is_terminal() {
   return isatty(STDOUT_FILENO) != 0;
 }
+bool stderr_is_terminal() {
+  return isatty(STDERR_FILENO) != 0;
+}
 
 int terminal_width() {
   winsize size{};

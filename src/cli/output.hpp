@@ -14,6 +14,7 @@ void print(std::string_view text);
 void print_json(const nlohmann::ordered_json& object);
 
 bool stdout_is_terminal();
+bool stderr_is_terminal();
 
 /// Columns of the terminal, 80 if it does not say.
 int terminal_width();

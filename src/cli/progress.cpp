@@ -50,9 +50,11 @@ void Progress::show(const StepProgress& progress) {
                               (static_cast<double>(epochs_ - progress.epoch) + (1 - done));
   const std::string head =
       fmt::format("epoch {:>{}}/{} ", progress.epoch, std::to_string(epochs_).size(), epochs_);
-  const std::string tail =
-      fmt::format(" {} samples/s  {} left  loss {}", format_count(std::llround(rate)),
-                  duration(samples_left / rate), format_loss(progress.running_loss));
+  const std::string tail = fmt::format(
+      " {} samples/s  {} left{}", format_count(std::llround(rate)), duration(samples_left / rate),
+      std::isnan(progress.running_loss)
+          ? ""
+          : fmt::format("  loss {}", format_loss(progress.running_loss)));
   const int room = terminal_width() - static_cast<int>(head.size() + tail.size()) - 1;
   if (room < 0) return;  // a line that wraps could not be cleared
   print(kClearLine + head + bar(done, std::min(room, 24)) + tail);

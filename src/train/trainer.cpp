@@ -77,6 +77,7 @@ TrainResult Trainer::run() {
   TrainResult result;
   result.device = backend_.name();
   const Clock::time_point start = Clock::now();
+  if (options_.epochs > 0) shuffle_rows(options_.seed, 1, order_);
 
   for (std::int64_t epoch = 1; epoch <= options_.epochs && !result.interrupted; ++epoch) {
     EpochResult finished{.epoch = epoch};
@@ -108,14 +109,17 @@ void Trainer::require_finite(const EpochResult& epoch) const {
 
 bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   const Clock::time_point start = Clock::now();
-  shuffle_rows(options_.seed, epoch, order_);
+  const Range range(backend_, fmt::format("epoch {}", epoch));
   permutation_.upload(order_);
   loss_sum_.clear();
 
   double next_report = kProgressInterval;
   for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
     const bool is_short = last_step_ && step + 1 == steps_per_epoch_;
-    (is_short ? last_step_ : full_step_)->replay();
+    {
+      const Range step_range(backend_, "step");
+      (is_short ? last_step_ : full_step_)->replay();
+    }
     if (options_.stop_requested && options_.stop_requested()) return false;
     if (options_.on_progress) {
       const double seconds = seconds_since(start);
@@ -125,6 +129,8 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
     }
   }
 
+  // A device may still be at work on this epoch.
+  if (epoch < options_.epochs) shuffle_rows(options_.seed, epoch + 1, order_);
   double sum = 0;
   loss_sum_.download({&sum, 1});
   result.train_loss = sum / loss_divisor(options_.reduction, rows_, data_->row_size());

@@ -26,7 +26,8 @@ class Trainer {
  private:
   /// What one step does, for a batch of `rows`.
   void step(std::int64_t rows);
-  /// Trains through one order of the rows. False if stopped on the way.
+  /// Trains through the rows in the order in `order_`, and makes the next. False if stopped on the
+  /// way.
   bool run_epoch(std::int64_t epoch, EpochResult& result);
   /// @throws Error if the epoch's losses are not numbers: the training diverged.
   void require_finite(const EpochResult& epoch) const;

@@ -21,6 +21,7 @@ std::unique_ptr<ResidentData> KernelBackend::make_resident(const Dataset& data) 
 
 void KernelBackend::gather_batch(const GatherBatch& op) {
   if (planning_) return;
+  const Range range(*this, "gather");
   gather(static_cast<const DeviceData&>(*op.data).source(),
          {.permutation = op.permutation,
           .step = op.step,
@@ -31,12 +32,14 @@ void KernelBackend::gather_batch(const GatherBatch& op) {
 
 void KernelBackend::gather_rows(const GatherRows& op) {
   if (planning_) return;
+  const Range range(*this, "gather");
   gather(static_cast<const DeviceData&>(*op.data).source(), {.first_row = op.first_row}, op.x.data,
          op.x.rows, op.x.cols, stream());
 }
 
 void KernelBackend::dense_forward(const DenseForward& op) {
   if (planning_) return;
+  const Range range(*this, "forward", op.layer);
   multiply({.m = op.y.rows,
             .n = op.y.cols,
             .k = op.x.cols,
@@ -50,6 +53,7 @@ void KernelBackend::dense_backward(const DenseBackward& op) {
   const ColumnSumScratch scratch =
       op.dx.data == nullptr ? ColumnSumScratch{} : scratch_for(op.dx.rows, op.dx.cols);
   if (planning_) return;
+  const Range range(*this, "backward", op.layer);
   const Product weight_gradient{.transpose_a = true,
                                 .m = op.dw.rows,
                                 .n = op.dw.cols,
@@ -77,6 +81,7 @@ void KernelBackend::dense_backward(const DenseBackward& op) {
 void KernelBackend::reconstruction_loss(const ReconstructionLoss& op) {
   const ColumnSumScratch scratch = scratch_for(op.z.rows, op.z.cols);
   if (planning_) return;
+  const Range range(*this, "loss");
   ae::AE_DEVICE_NAMESPACE::reconstruction_loss({.loss = op.loss,
                                                 .activation = op.activation,
                                                 .z = op.z.data,
@@ -91,6 +96,7 @@ void KernelBackend::reconstruction_loss(const ReconstructionLoss& op) {
 
 void KernelBackend::row_losses(const RowLosses& op) {
   if (planning_) return;
+  const Range range(*this, "row losses");
   ae::AE_DEVICE_NAMESPACE::row_losses(op.loss, op.activation, op.z.data, op.bias, op.target.data,
                                       op.sums, op.z.rows, op.z.cols, stream());
 }
@@ -98,6 +104,7 @@ void KernelBackend::row_losses(const RowLosses& op) {
 void KernelBackend::adam_step(const AdamStep& op) {
   unsigned* counter = adam_counter();
   if (planning_) return;
+  const Range range(*this, "adam");
   join();
   adam({.options = op.options,
         .parameters = op.parameters,

@@ -27,6 +27,18 @@ class DeviceData final : public ResidentData {
   DeviceArray<float> floats_;
 };
 
+/// A product C = op(A)·op(B), row-major: op(A) is (m, k), op(B) (k, n).
+struct Product {
+  bool transpose_a = false;
+  bool transpose_b = false;
+  std::int64_t m = 0;
+  std::int64_t n = 0;
+  std::int64_t k = 0;
+  const float* a = nullptr;
+  const float* b = nullptr;
+  float* c = nullptr;
+};
+
 /// The fused operations as launches of our kernels around GEMMs. Compiled twice, like the kernels:
 /// for CUDA, where streams, memory and cuBLAS are added to it, and for the emulated device.
 class KernelBackend : public Backend {
@@ -42,17 +54,6 @@ class KernelBackend : public Backend {
   void adam_step(const AdamStep& op) override;
 
  protected:
-  /// A product C = op(A)·op(B), row-major: op(A) is (m, k), op(B) (k, n).
-  struct Product {
-    bool transpose_a = false;
-    bool transpose_b = false;
-    std::int64_t m = 0;
-    std::int64_t n = 0;
-    std::int64_t k = 0;
-    const float* a = nullptr;
-    const float* b = nullptr;
-    float* c = nullptr;
-  };
   virtual void multiply(const Product& product) = 0;
 
   /// The same, beside whatever follows on the stream until join(). What was put on the stream
@@ -68,6 +69,7 @@ class KernelBackend : public Backend {
   /// Runs `step` once without launching anything, so that all scratch it needs is there before it
   /// is recorded: a recording must not allocate.
   void plan(const std::function<void()>& step);
+  [[nodiscard]] bool is_planning() const { return planning_; }
 
   /// To be called by the destructor of whoever owns the memory.
   void release_scratch() noexcept;
