@@ -1,5 +1,6 @@
-# AE_HAS_CUDA: whether the CUDA backend is built. AUTO builds it where there is a CUDA compiler.
-set(AE_CUDA "AUTO" CACHE STRING "The CUDA backend: AUTO (where nvcc is found), ON or OFF")
+# AE_HAS_CUDA: whether the CUDA backend is built. AUTO builds it where there is a CUDA compiler. OFF
+# is the default as long as the installed package does not bring CUDA's libraries along.
+set(AE_CUDA "OFF" CACHE STRING "The CUDA backend: AUTO (where nvcc is found), ON or OFF")
 set_property(CACHE AE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(AE_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120" CACHE STRING
     "GPU architectures to compile for, as CMAKE_CUDA_ARCHITECTURES; native: this machine's GPUs")

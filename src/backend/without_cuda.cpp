@@ -6,11 +6,11 @@ namespace ae {
 
 std::vector<DeviceInfo> list_cuda_devices() {
   return {{"cuda", "NVIDIA GPU", false,
-           "this build has no CUDA backend (CMake found no CUDA compiler, nvcc)"}};
+           "this build has no CUDA backend (it was built without -DAE_CUDA=ON)"}};
 }
 
 std::unique_ptr<Backend> make_cuda_backend(int /*index*/, const DeviceOptions& /*options*/) {
-  throw Error("this build has no CUDA backend, build where CUDA's nvcc is installed");
+  throw Error("this build has no CUDA backend, build it with -DAE_CUDA=ON where CUDA's nvcc is");
 }
 
 }  // namespace ae
