@@ -31,9 +31,9 @@ std::string_view advice(cudaError_t status) {
     case cudaErrorLaunchFailure:
     case cudaErrorAssert:
       return "this is a fault of a kernel: run again under compute-sanitizer and report what it "
-             "says, with gpu-report.md of tools/gpu_check.sh";
+             "says";
     default:
-      return "run tools/gpu_check.sh and report what it writes";
+      return "report it with what ae info prints";
   }
 }
 
@@ -42,11 +42,14 @@ std::string_view advice(cudaError_t status) {
 void check(cudaError_t status, const char* call, std::source_location where) {
   if (status == cudaSuccess) return;
   static_cast<void>(cudaGetLastError());  // or the next check would see this error again
+  throw Error(fmt::format("{} failed on the GPU, {}: {} ({}), {}", call, cudaGetErrorName(status),
+                          cudaGetErrorString(status), to_string(where), advice(status)));
+}
+
+std::string to_string(const std::source_location& where) {
   std::string_view file = where.file_name();
   file.remove_prefix(file.find_last_of('/') + 1);
-  throw Error(fmt::format("{} failed on the GPU, {}: {} ({}:{}), {}", call,
-                          cudaGetErrorName(status), cudaGetErrorString(status), file, where.line(),
-                          advice(status)));
+  return fmt::format("{}:{}", file, where.line());
 }
 
 }  // namespace ae::cuda

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <source_location>
+#include <string>
 
 #include <cuda_runtime_api.h>
 
@@ -11,5 +12,8 @@ namespace ae::cuda {
 /// error.
 void check(cudaError_t status, const char* call,
            std::source_location where = std::source_location::current());
+
+/// "blas.cpp:52", for messages.
+std::string to_string(const std::source_location& where);
 
 }  // namespace ae::cuda

@@ -29,14 +29,12 @@ int extent(std::int64_t value) {
 void check(cublasStatus_t status, const char* call, std::source_location where) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   static_cast<void>(cudaGetLastError());
-  std::string_view file = where.file_name();
-  file.remove_prefix(file.find_last_of('/') + 1);
   const std::string_view advice =
       status == CUBLAS_STATUS_ALLOC_FAILED
           ? "free memory on the GPU, or train a smaller model or batch"
           : "see that CUDA's libraries fit the driver (ae info lists both), or use --device cpu";
-  throw Error(fmt::format("{} failed on the GPU, {} ({}:{}), {}", call,
-                          cublasGetStatusString(status), file, where.line(), advice));
+  throw Error(fmt::format("{} failed on the GPU, {} ({}), {}", call, cublasGetStatusString(status),
+                          to_string(where), advice));
 }
 
 Blas::Blas(Memory& memory, cudaStream_t stream, bool tf32)

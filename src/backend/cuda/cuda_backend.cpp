@@ -1,14 +1,11 @@
 #include "backend/cuda/cuda_backend.hpp"
 
-#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
 #include <nvtx3/nvToolsExt.h>
-
-#include "ae/error.hpp"
 
 #include "backend/cuda/blas.hpp"
 #include "backend/cuda/graph.hpp"
@@ -24,7 +21,8 @@ namespace cuda {
 
 namespace {
 
-constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+constexpr double kMiB = 1024.0 * 1024.0;
+constexpr double kGiB = 1024.0 * kMiB;
 /// Of the free memory, what a resident data set may take: the model must fit beside it.
 constexpr double kShareForData = 0.75;
 /// From this size on, an upload is worth a progress display.
@@ -53,12 +51,6 @@ class GraphStep final : public RecordedStep {
 
 /// Makes `index` the calling thread's GPU, before anything is made on it.
 int select(int index) {
-  int count = 0;
-  check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
-  if (index >= count) {
-    throw Error(fmt::format("there is no GPU {}, this machine has {}, choose --device cuda:0{}",
-                            index, count, count > 1 ? fmt::format(" to cuda:{}", count - 1) : ""));
-  }
   check(cudaSetDevice(index), "cudaSetDevice");
   return index;
 }
@@ -130,10 +122,10 @@ class CudaBackend final : public KernelBackend {
     }
     if (options_.on_notice) {
       options_.on_notice(fmt::format(
-          "{} needs {:.2f} GiB on the GPU, of whose {:.2f} GiB {:.2f} are free: its batches are "
+          "{} needs {:.1f} MiB on the GPU, of whose {:.1f} MiB {:.1f} are free: its batches are "
           "streamed from host memory while the GPU computes",
-          data.source(), bytes / kGiB, static_cast<double>(capacity.total) / kGiB,
-          static_cast<double>(capacity.free) / kGiB));
+          data.source(), bytes / kMiB, static_cast<double>(capacity.total) / kMiB,
+          static_cast<double>(capacity.free) / kMiB));
     }
     return std::make_unique<StreamedData>(*this, memory_, data, main_.get());
   }
