@@ -13,6 +13,23 @@ configure_package_config_file(cmake/aeConfig.cmake.in aeConfig.cmake
 write_basic_package_version_file(aeConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/aeConfig.cmake ${PROJECT_BINARY_DIR}/aeConfigVersion.cmake
   DESTINATION ${AE_CMAKE_DIR})
+if(AE_HAS_CUDNN)
+  install(FILES cmake/FindcuDNN.cmake DESTINATION ${AE_CMAKE_DIR})
+endif()
+
+# What pkg-config's users link with for CUDA. The toolkit stays where it is.
+set(AE_PC_CUDA "")
+if(AE_HAS_CUDA)
+  set(AE_PC_CUDA "-L${CUDAToolkit_LIBRARY_DIR} -lcublas -lcublasLt")
+  if(AE_HAS_CUDNN)
+    string(APPEND AE_PC_CUDA " ${cuDNN_LIBRARY}")
+  endif()
+  if(AE_CUDA_RUNTIME STREQUAL "CUDA::cudart_static")
+    string(APPEND AE_PC_CUDA " -lcudart_static -ldl -lrt")
+  else()
+    string(APPEND AE_PC_CUDA " -lcudart")
+  endif()
+endif()
 
 # pkg-config finds the prefix from where ae.pc lies.
 file(RELATIVE_PATH AE_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

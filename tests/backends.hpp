@@ -14,6 +14,7 @@
 
 #include "backend/backend.hpp"
 #include "backend/cpu/vector_kernels.hpp"
+#include "backend/cuda/cuda_backend.hpp"
 #include "oracle.hpp"
 
 namespace ae::test {
@@ -49,6 +50,8 @@ struct Target {
   [[nodiscard]] std::string name() const {
     std::string text = options.device;
     if (!instruction_set.empty()) text += "_" + instruction_set;
+    if (options.gemm != "cublas") text += "_" + options.gemm;
+    if (options.precision != "fp32") text += "_" + options.precision;
     if (options.threads > 0) text += "_" + std::to_string(options.threads) + "_threads";
     return text;
   }
@@ -86,7 +89,7 @@ inline void PrintTo(const Target& target, std::ostream* stream) {
 }
 
 /// Every device that is usable here; the CPU once for each instruction set it has, the emulated
-/// device once for each order of its threads.
+/// device once for each order of its threads, a GPU once for each library of products.
 inline std::vector<Target> devices() {
   std::vector<Target> found;
   for (const DeviceInfo& device : list_devices()) {
@@ -100,7 +103,9 @@ inline std::vector<Target> devices() {
         found.push_back({{order, 0}, "", {}});
       }
     } else {
-      found.push_back({{device.name, 0}, "", {}});
+      for (const char* gemm : {"cublas", "cublaslt"}) {
+        found.push_back({{.device = device.name, .gemm = gemm}, "", {}});
+      }
     }
   }
   return found;
@@ -111,6 +116,18 @@ inline std::vector<Target> targets() {
   std::vector<Target> found;
   for (const Target& device : devices()) {
     for (const int threads : device.thread_counts()) found.push_back(device.with_threads(threads));
+  }
+  return found;
+}
+
+/// And in each precision: TF32 rounds both factors of a product to 11 bits.
+inline std::vector<Target> targets_in_every_precision() {
+  std::vector<Target> found = targets();
+  for (Target target : targets()) {
+    if (!is_cuda_device(target.options.device)) continue;
+    target.options.precision = "tf32";
+    target.precision.unit = 0x1p-10;
+    found.push_back(target);
   }
   return found;
 }

@@ -126,7 +126,8 @@ class OpsTest : public ::testing::TestWithParam<Target> {
   Oracle oracle_{GetParam().precision};
 };
 
-INSTANTIATE_TEST_SUITE_P(Targets, OpsTest, ::testing::ValuesIn(test::targets()), test::test_name);
+INSTANTIATE_TEST_SUITE_P(Targets, OpsTest, ::testing::ValuesIn(test::targets_in_every_precision()),
+                         test::test_name);
 
 // ── Memory ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -457,6 +458,61 @@ TEST_P(OpsTest, DenseBackwardIsRightWhateverTheDensityHintSays) {
     for (const HostMatrix& x : {numbers.matrix(shape.batch, shape.inputs), zeros}) {
       check_dense_backward(*backend_, oracle_, x, w, dz, Activation::identity, false, {1, 0.2, 0});
       check_dense_backward(*backend_, oracle_, x, w, dz, Activation::identity, true, {0.2});
+    }
+  }
+}
+
+/// The two passes of a hidden layer, with whatever the backend keeps between them.
+TEST_P(OpsTest, WhatTheForwardPassReservesServesTheBackwardPass) {
+  Numbers numbers(20);
+  std::size_t turn = 0;
+  for (const Shape3& shape :
+       {Shape3{33, 57, 32}, Shape3{1, 4, 4}, Shape3{257, 31, 33}, Shape3{64, 20, 129}}) {
+    for (const Activation activation : kActivations) {
+      SCOPED_TRACE(describe(shape, activation, 1));
+      const std::int64_t above = 40 + static_cast<std::int64_t>(turn++ % 2);
+      const HostMatrix x = numbers.matrix(shape.batch, shape.inputs);
+      const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
+      const std::vector<float> bias = numbers.vector(shape.units);
+      const HostMatrix w_above = numbers.matrix(shape.units, above);
+      const HostMatrix dz = numbers.matrix(shape.batch, above);
+      const Floats device_x(*backend_, x);
+      const Floats device_w(*backend_, w);
+      const Floats device_bias(*backend_, std::span<const float>(bias));
+      const Floats device_w_above(*backend_, w_above);
+      const Floats device_dz(*backend_, dz);
+      const std::size_t bytes = backend_->reserve_bytes(shape.batch, shape.units, activation);
+      const Guarded<std::uint8_t> reserve(*backend_, static_cast<std::int64_t>(bytes));
+      void* const kept = bytes > 0 ? reserve.data() : nullptr;
+      const Floats y(*backend_, shape.batch * shape.units);
+      backend_->dense_forward({.layer = "encoder.0",
+                               .x = device_x.matrix(shape.batch, shape.inputs),
+                               .w = device_w.matrix(shape.inputs, shape.units),
+                               .bias = device_bias.data(),
+                               .activation = activation,
+                               .y = y.matrix(shape.batch, shape.units),
+                               .reserve = kept});
+      const HostMatrix output{shape.batch, shape.units, y.read()};
+      EXPECT_TRUE(near(output.values, oracle_.dense_forward(x, w, bias, activation)));
+
+      const Floats dw(*backend_, shape.units * above);
+      const Floats dx(*backend_, shape.batch * shape.units);
+      const Floats dbias(*backend_, shape.units);
+      backend_->dense_backward({.layer = "decoder.0",
+                                .x = y.matrix(shape.batch, shape.units),
+                                .w = device_w_above.matrix(shape.units, above),
+                                .dz = device_dz.matrix(shape.batch, above),
+                                .dw = dw.matrix(shape.units, above),
+                                .dx = dx.matrix(shape.batch, shape.units),
+                                .activation_below = activation,
+                                .dbias_below = dbias.data(),
+                                .reserve_below = kept});
+      const Oracle::DenseGradients expected =
+          oracle_.dense_backward(output, w_above, dz, activation);
+      EXPECT_TRUE(near(dw.read(), expected.dw));
+      EXPECT_TRUE(near(dx.read(), expected.dx));
+      EXPECT_TRUE(near(dbias.read(), expected.dbias_below));
+      static_cast<void>(reserve.read());  // judges its guards
     }
   }
 }

@@ -12,13 +12,20 @@ namespace ae {
 struct DeviceOptions {
   /// "auto" (the best there is), "cpu", "cuda", "cuda:1"; "simt", the CUDA kernels on an emulated
   /// device ("simt:reverse", "simt:shuffled", "simt:shuffled:7": the order of its threads);
-  /// "check", the GPU, or simt where there is none, beside cpu, operation by operation.
+  /// "check", the GPU, or simt where there is none, beside cpu, operation by operation
+  /// ("check:simt", "check:cuda:1": that device beside cpu).
   std::string device = "auto";
   /// CPU threads; 0 uses every core the process may run on. Results do not depend on it.
   int threads = 0;
   /// How GPUs multiply matrices: "fp32", or "tf32" (operands rounded to 10 bits of mantissa, sums
   /// in FP32), which tensor cores do several times faster. Other devices know fp32 alone.
   std::string precision = "fp32";
+  /// Whose products a GPU runs: "cublas", with our fused kernels after them, or "cublaslt", which
+  /// does bias, ReLU and their gradients in the products' epilogues where it can.
+  std::string gemm = "cublas";
+  /// The most of a GPU's memory to use, in MiB; 0 is all that is free. A data set that does not fit
+  /// beside the model is streamed.
+  std::int64_t gpu_memory = 0;
   /// Called with one line where data do not fit the GPU's memory and are streamed to it instead:
   /// how much is needed and how much is free. May be empty.
   std::function<void(const std::string& line)> on_notice{};

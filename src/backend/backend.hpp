@@ -69,7 +69,8 @@ struct GatherRows {
 };
 
 /// y = activation(x·W + b);  x (batch, in), W (in, out), y (batch, out).
-/// A null bias is a zero bias.
+/// A null bias is a zero bias. `reserve` is Backend::reserve_bytes() of memory in which a backend
+/// keeps what will save it work in the backward pass; null where there is no such pass.
 struct DenseForward {
   std::string_view layer{};  ///< "encoder.0", for profiles and messages
   ConstMatrix x{};
@@ -77,13 +78,15 @@ struct DenseForward {
   const float* bias = nullptr;
   Activation activation = Activation::identity;
   Matrix y{};
+  void* reserve = nullptr;
   double x_density = 1;  ///< about what fraction of x is not zero: a backend may skip zeros
 };
 
 /// Given dz = ∂loss/∂z of a layer z = x·W + b:
 ///   dW = xᵀ·dz,  and for the layer below, whose output x = f(z') is:
 ///   dz' = (dz·Wᵀ) ⊙ f'(z'),  db' = column sums of dz'.
-/// The layer's own db was made by whoever made dz. A null dx.data ends the chain.
+/// The layer's own db was made by whoever made dz. A null dx.data ends the chain. `reserve_below`
+/// is what the forward pass of the layer below was given as `reserve`.
 struct DenseBackward {
   std::string_view layer{};
   ConstMatrix x{};   ///< (batch, in)
@@ -93,6 +96,7 @@ struct DenseBackward {
   Matrix dx{};       ///< (batch, in): becomes dz'
   Activation activation_below = Activation::identity;
   float* dbias_below = nullptr;  ///< (in)
+  const void* reserve_below = nullptr;
   double x_density = 1;
 };
 
@@ -173,6 +177,12 @@ class Backend {
   /// `data` must outlive the result.
   [[nodiscard]] virtual std::unique_ptr<ResidentData> make_resident(const Dataset& data) = 0;
 
+  /// Memory that the forward pass of a layer with this output wants for the backward pass, if any.
+  [[nodiscard]] virtual std::size_t reserve_bytes(std::int64_t /*rows*/, std::int64_t /*units*/,
+                                                  Activation /*activation*/) const {
+    return 0;
+  }
+
   virtual void gather_batch(const GatherBatch& op) = 0;
   virtual void gather_rows(const GatherRows& op) = 0;
   virtual void dense_forward(const DenseForward& op) = 0;
@@ -180,6 +190,9 @@ class Backend {
   virtual void reconstruction_loss(const ReconstructionLoss& op) = 0;
   virtual void row_losses(const RowLosses& op) = 0;
   virtual void adam_step(const AdamStep& op) = 0;
+
+  /// Whether operations return before they are done.
+  [[nodiscard]] virtual bool is_asynchronous() const { return false; }
 
   /// Records the operations that `step` calls, without running them.
   [[nodiscard]] virtual std::unique_ptr<RecordedStep> record(std::function<void()> step) = 0;

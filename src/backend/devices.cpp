@@ -19,6 +19,7 @@ namespace ae {
 namespace {
 
 constexpr std::string_view kCudaPrefix = "cuda:";
+constexpr std::string_view kCheckPrefix = "check:";
 
 /// The N of "cuda:N", 0 of "cuda", -1 of anything else.
 int cuda_index(std::string_view name) {
@@ -34,20 +35,52 @@ bool is_simt(const std::string& name) {
   return name.starts_with("simt") && make_simt_backend(name) != nullptr;
 }
 
+bool is_check(const std::string& name) {
+  return name == "check" || name.starts_with(kCheckPrefix);
+}
+
+/// What "check" judges: the device it names, else the best of those that have our kernels.
+std::string judged_device(const std::string& check) {
+  if (check != "check") return check.substr(kCheckPrefix.size());
+  const DeviceInfo gpu = list_cuda_devices().front();
+  return gpu.usable ? gpu.name : "simt";
+}
+
+void validate_choice(std::string_view what, const std::string& value, std::string_view usual,
+                     std::string_view special, const std::string& device) {
+  if (value != usual && value != special) {
+    throw UsageError(
+        fmt::format("there is no {} '{}', choose {} or {}", what, value, usual, special));
+  }
+  if (value == special && (device == "cpu" || is_simt(device))) {
+    throw UsageError(fmt::format("{} {} is for NVIDIA GPUs, with device '{}' use {}", what, special,
+                                 device, usual));
+  }
+}
+
 void validate(const DeviceOptions& options) {
   if (options.threads < 0) {
     throw UsageError(
         fmt::format("the number of threads is {}, it must be at least 1, or 0 for every core",
                     options.threads));
   }
-  if (options.precision != "fp32" && options.precision != "tf32") {
-    throw UsageError(
-        fmt::format("there is no precision '{}', choose fp32 or tf32", options.precision));
+  if (options.gpu_memory < 0) {
+    throw UsageError(fmt::format(
+        "the GPU memory to use is {} MiB, it must be at least 1, or 0 for all that is free",
+        options.gpu_memory));
   }
-  if (options.precision == "tf32" && (options.device == "cpu" || is_simt(options.device))) {
-    throw UsageError(fmt::format("precision tf32 is for NVIDIA GPUs, with device '{}' use fp32",
-                                 options.device));
+  validate_choice("precision", options.precision, "fp32", "tf32", options.device);
+  validate_choice("gemm", options.gemm, "cublas", "cublaslt", options.device);
+}
+
+[[noreturn]] void refuse(const std::string& wanted, const std::vector<DeviceInfo>& devices) {
+  if (const int index = cuda_index(wanted); index >= 0) {
+    const auto is_gpu = [](const DeviceInfo& device) { return is_cuda_device(device.name); };
+    throw Error(fmt::format("there is no GPU {}, this machine has {} of them, counted from 0",
+                            index, std::count_if(devices.begin(), devices.end(), is_gpu)));
   }
+  throw UsageError(fmt::format(
+      "there is no device '{}', choose auto, cpu, cuda, cuda:N, simt or check", wanted));
 }
 
 /// The device called `wanted`, usable or not.
@@ -58,33 +91,26 @@ DeviceInfo find_device(const std::string& wanted) {
                          [](const DeviceInfo& device) { return device.usable; });
   }
   const int index = cuda_index(wanted);
-  const std::string name = index >= 0 ? fmt::format("cuda:{}", index) : wanted;
+  const std::string name = index >= 0         ? fmt::format("cuda:{}", index)
+                           : is_simt(wanted)  ? "simt"
+                           : is_check(wanted) ? "check"
+                                              : wanted;
   for (const DeviceInfo& device : devices) {
     // Where no GPU is usable, one entry "cuda" stands for all and says why.
-    if (device.name == name || (index >= 0 && device.name == "cuda") ||
-        (device.name == "simt" && is_simt(wanted))) {
-      return device;
-    }
+    if (device.name == name || (index >= 0 && device.name == "cuda")) return device;
   }
-  if (index >= 0) {
-    const auto is_gpu = [](const DeviceInfo& device) {
-      return device.name.starts_with(kCudaPrefix);
-    };
-    throw Error(fmt::format("there is no GPU {}, this machine has {} of them, counted from 0",
-                            index, std::count_if(devices.begin(), devices.end(), is_gpu)));
-  }
-  throw UsageError(fmt::format(
-      "there is no device '{}', choose auto, cpu, cuda, cuda:N, simt or check", wanted));
+  refuse(wanted, devices);
 }
 
 }  // namespace
 
 std::vector<DeviceInfo> list_devices() {
   std::vector<DeviceInfo> devices = list_cuda_devices();
-  const std::string judged = devices.front().usable ? devices.front().name : "simt";
   devices.push_back({"cpu", describe_cpu(0), true, ""});
   devices.push_back({"simt", "the CUDA kernels on an emulated device: slow and strict", true, ""});
-  devices.push_back({"check", judged + " beside cpu, operation by operation, compared", true, ""});
+  devices.push_back({"check",
+                     judged_device("check") + " beside cpu, operation by operation, compared", true,
+                     ""});
   return devices;
 }
 
@@ -96,6 +122,15 @@ DeviceInfo resolve_device(const DeviceOptions& options) {
                             options.device, device.why_not));
   }
   if (device.name == "cpu") device.description = describe_cpu(options.threads);
+  if (device.name == "check") {
+    DeviceOptions judged = options;
+    judged.device = judged_device(options.device);
+    if (is_check(judged.device)) {
+      throw UsageError(fmt::format("'{}' names no device to check", options.device));
+    }
+    device.description =
+        resolve_device(judged).name + " beside cpu, operation by operation, compared";
+  }
   return device;
 }
 
@@ -106,13 +141,12 @@ std::unique_ptr<Backend> make_backend(const DeviceOptions& options) {
   }
   if (device.name == "simt") return make_simt_backend(options.device);
   if (device.name == "check") {
-    const DeviceInfo gpu = list_cuda_devices().front();
-    return make_check_backend(
-        gpu.usable ? make_cuda_backend(0, options) : make_simt_backend("simt"),
-        make_cpu_backend(options.threads),
-        [on_check = options.on_check](std::span<const CheckedOutput> seen) {
-          if (on_check) on_check(format_checked_outputs(seen));
-        });
+    DeviceOptions judged = options;
+    judged.device = judged_device(options.device);
+    return make_check_backend(make_backend(judged), make_cpu_backend(options.threads),
+                              [on_check = options.on_check](std::span<const CheckedOutput> seen) {
+                                if (on_check) on_check(format_checked_outputs(seen));
+                              });
   }
   return make_cpu_backend(options.threads);
 }

@@ -20,6 +20,10 @@ struct TimedOperation {
 
 /// Passes everything on to another backend and tells how long each operation took. Recorded steps
 /// run operation by operation, so that each can be timed.
+///
+/// Where operations return before they are done, a single one would show what the calls cost, not
+/// what the work does: there each is recorded many times over and replayed, and its share of that
+/// is its time. An operation must then bear being repeated: a training does if it has one batch.
 std::unique_ptr<Backend> make_timing_backend(
     Backend& timed, std::function<void(const TimedOperation&)> on_operation);
 

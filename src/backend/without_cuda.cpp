@@ -6,11 +6,21 @@ namespace ae {
 
 std::vector<DeviceInfo> list_cuda_devices() {
   return {{"cuda", "NVIDIA GPU", false,
-           "this build has no CUDA backend (it was built without -DAE_CUDA=ON)"}};
+           "this build has no CUDA backend (CUDA was not found when it was built)"}};
 }
 
 std::unique_ptr<Backend> make_cuda_backend(int /*index*/, const DeviceOptions& /*options*/) {
   throw Error("this build has no CUDA backend, build it with -DAE_CUDA=ON where CUDA's nvcc is");
+}
+
+std::vector<LibraryVersion> list_cuda_libraries() {
+  return {};
+}
+
+std::vector<VariantTime> time_cuda_variants(const DeviceOptions& /*options*/,
+                                            std::int64_t /*batch*/, std::int64_t /*inputs*/,
+                                            std::int64_t /*units*/) {
+  return {};
 }
 
 }  // namespace ae

@@ -47,6 +47,28 @@ Dataset bench_rows(const Options& options, const DataOptions& data) {
   }
 }
 
+/// A GPU's own comparisons, as lines below the table of stages.
+std::string variant_table(const BenchResult& result) {
+  std::string text = fmt::format(
+      "\nan epoch with --gemm {}: {:.4f} s; with --gemm {}, timed in turn: {:.4f} s ({:.2f} "
+      "times)\n",
+      result.gemm, result.epoch_seconds, result.other_gemm, result.other_gemm_epoch_seconds,
+      result.other_gemm_epoch_seconds / result.epoch_seconds);
+  std::string work;
+  double ours = 0;
+  for (const VariantTime& variant : result.variants) {
+    if (variant.work != work) {
+      work = variant.work;
+      text += fmt::format("\n{:<50}{:>9}{:>19}{:>9}\n", work, "µs", "from – to", "× ours");
+    }
+    if (variant.is_ours) ours = variant.seconds;
+    text += fmt::format("  {:<48}{:>8.2f}{:>10.2f} – {:<6.2f}{:>9.2f}\n", variant.variant,
+                        variant.seconds * 1e6, variant.seconds_min * 1e6, variant.seconds_max * 1e6,
+                        variant.seconds / ours);
+  }
+  return text;
+}
+
 void print_table(const BenchResult& result, const Dataset& data, const std::string& widths) {
   std::string text = fmt::format("{} on {}, batch {}, {} steps an epoch, {} ({} rows)\n\n", widths,
                                  result.device, result.batch_size, result.steps_per_epoch,
@@ -63,7 +85,8 @@ void print_table(const BenchResult& result, const Dataset& data, const std::stri
                         100 * stage.seconds / result.step_seconds,
                         stage.gflop > 0 ? fmt::format("{:.1f}", stage.gflop / stage.seconds) : "");
   }
-  text += fmt::format("{:<22}{:>9.1f}\n\n", "all stages", result.step_seconds * 1e6);
+  text += fmt::format("{:<22}{:>9.1f}{}\n\n", "all stages", result.step_seconds * 1e6,
+                      result.variants.empty() ? "" : "   each alone, repeated, operands in cache");
   text += fmt::format(
       "an epoch, run as training runs it: {:.4f} s (median of epochs from {:.4f} to {:.4f})\n",
       result.epoch_seconds, result.epoch_seconds_min, result.epoch_seconds_max);
@@ -77,6 +100,7 @@ void print_table(const BenchResult& result, const Dataset& data, const std::stri
         result.gemm_peak_gflops, 100 * gflop / gemm_seconds / result.gemm_peak_gflops,
         100 * whole / result.gemm_peak_gflops);
   }
+  if (!result.variants.empty()) text += variant_table(result);
   print(text);
 }
 
@@ -116,6 +140,15 @@ int run_bench(const Arguments& arguments) {
       stages.push_back(
           {{"stage", stage.stage}, {"seconds", stage.seconds}, {"gflop", stage.gflop}});
     }
+    nlohmann::ordered_json variants = nlohmann::ordered_json::array();
+    for (const VariantTime& variant : result.variants) {
+      variants.push_back({{"work", variant.work},
+                          {"variant", variant.variant},
+                          {"ours", variant.is_ours},
+                          {"seconds", variant.seconds},
+                          {"seconds_min", variant.seconds_min},
+                          {"seconds_max", variant.seconds_max}});
+    }
     print_json({{"event", "bench"},
                 {"device", result.device},
                 {"data", rows.source()},
@@ -128,7 +161,11 @@ int run_bench(const Arguments& arguments) {
                 {"epoch_seconds_min", result.epoch_seconds_min},
                 {"epoch_seconds_max", result.epoch_seconds_max},
                 {"gemm_peak_gflops", result.gemm_peak_gflops},
-                {"stages", stages}});
+                {"stages", stages},
+                {"gemm", result.gemm},
+                {"other_gemm", result.other_gemm},
+                {"other_gemm_epoch_seconds", result.other_gemm_epoch_seconds},
+                {"variants", variants}});
   } else {
     std::string widths = std::to_string(spec.inputs());
     for (const DenseSpec& layer : spec.layers()) widths += fmt::format(" → {}", layer.units);

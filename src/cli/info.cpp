@@ -9,6 +9,7 @@
 
 #include "ae/ae.hpp"
 
+#include "backend/cuda/cuda_backend.hpp"
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
@@ -62,10 +63,13 @@ void describe_model(const std::filesystem::path& path, bool json) {
 
 void describe_program(bool json) {
   const dnnl_version_t* dnnl = dnnl_version();
-  const OrderedJson libraries = {
+  OrderedJson libraries = {
       {"oneDNN", fmt::format("{}.{}.{}", dnnl->major, dnnl->minor, dnnl->patch)},
       {"zlib", zlibVersion()},
       {"libpng", png_get_libpng_ver(nullptr)}};
+  for (const LibraryVersion& library : list_cuda_libraries()) {
+    libraries[library.name] = library.version;
+  }
   if (json) {
     OrderedJson devices = OrderedJson::array();
     for (const DeviceInfo& device : list_devices()) {
@@ -90,7 +94,7 @@ void describe_program(bool json) {
   }
   text += "\nlibraries\n";
   for (const auto& [name, library_version] : libraries.items()) {
-    text += fmt::format("  {:<8}{}\n", name, library_version.get<std::string>());
+    text += fmt::format("  {:<12}{}\n", name, library_version.get<std::string>());
   }
   print(text);
 }

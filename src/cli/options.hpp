@@ -97,7 +97,7 @@ struct DataOptions {
   [[nodiscard]] std::filesystem::path directory() const;
 };
 
-/// Adds --device and --threads.
+/// Adds --device, --threads and what GPUs are told.
 void add_device_options(Options& options, DeviceOptions& device);
 
 /// The first `limit` rows, all for 0. @throws UsageError for a negative limit.

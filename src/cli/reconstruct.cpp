@@ -64,8 +64,7 @@ int run_reconstruct(const Arguments& arguments) {
   options.add("columns", columns, "N", "pairs a line, in a picture");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae reconstruct runs/mnist-32/model.safetensors --out digits.png");
-  options.add_example(
-      "ae reconstruct model.safetensors --data new.npy --count 1000 --out out.npy");
+  options.add_example("ae reconstruct model.safetensors --data new.npy --count 1000 --out out.npy");
   if (!options.parse(arguments)) return 0;
   const bool picture = is_picture(out);
 

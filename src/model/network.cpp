@@ -15,9 +15,17 @@ Network::Network(Backend& backend, const ModelSpec& spec, const Parameters& para
   const std::vector<DenseSpec> specs = spec.layers();
   for (std::size_t i = 0; i < specs.size(); ++i) {
     const std::int64_t size = max_rows * specs[i].units;
-    Layer layer{parameters.slices()[i], specs[i].activation, DeviceArray<float>(backend, size), {}};
+    Layer layer{
+        parameters.slices()[i], specs[i].activation, DeviceArray<float>(backend, size), {}, {}};
     const bool is_output = i + 1 == specs.size();
-    if (use == Use::training && !is_output) layer.gradient = DeviceArray<float>(backend, size);
+    if (use == Use::training && !is_output) {
+      layer.gradient = DeviceArray<float>(backend, size);
+      const std::size_t reserve =
+          backend.reserve_bytes(max_rows, specs[i].units, specs[i].activation);
+      if (reserve > 0) {
+        layer.reserve = DeviceArray<std::byte>(backend, static_cast<std::int64_t>(reserve));
+      }
+    }
     layers_.push_back(std::move(layer));
   }
 }
@@ -56,6 +64,7 @@ Matrix Network::run_to_logits(ConstMatrix x, double x_density) {
                             .bias = is_output ? nullptr : bias(layer),
                             .activation = is_output ? Activation::identity : layer.activation,
                             .y = y,
+                            .reserve = layer.reserve.data(),
                             .x_density = x_density});
     x = y;
     x_density = 1;
@@ -92,6 +101,7 @@ void Network::backward(ConstMatrix x, double x_density, Matrix logits, Loss loss
       op.dx = {below.gradient.data(), dz.rows, below.slice.units};
       op.activation_below = below.activation;
       op.dbias_below = gradients + below.slice.bias;
+      op.reserve_below = below.reserve.data();
     }
     backend_.dense_backward(op);
     dz = op.dx;

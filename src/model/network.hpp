@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -55,8 +56,10 @@ class Network {
   struct Layer {
     LayerSlice slice;
     Activation activation;
-    DeviceArray<float> output;    ///< (max_rows, units)
-    DeviceArray<float> gradient;  ///< (max_rows, units), of the pre-activation; hidden layers only
+    DeviceArray<float> output;  ///< (max_rows, units)
+    // Of hidden layers in training:
+    DeviceArray<float> gradient;     ///< (max_rows, units), of the pre-activation
+    DeviceArray<std::byte> reserve;  ///< the backend's own, from forward to backward
   };
 
   [[nodiscard]] ConstMatrix weight(const Layer& layer) const;

@@ -16,6 +16,8 @@ namespace ae {
 
 namespace {
 
+constexpr std::int64_t kStageSamples = 10;  // where a stage is timed on one batch
+
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -51,26 +53,27 @@ double measure_gemm_rate(Backend& backend) {
   return 1e-9 / best;
 }
 
-}  // namespace
-
-BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const TrainOptions& options,
-                           int repeats) {
-  options.validate();
-  require_fit(spec, data);
-  require_loss_fits(spec, data, options.loss);
-  const std::unique_ptr<Backend> backend = make_backend(options.device);
-
-  // One epoch to warm up, `repeats` that count.
+/// The seconds of whole epochs, run as training runs them, after one to warm up.
+std::vector<double> time_epochs(const ModelSpec& spec, const Dataset& data,
+                                const TrainOptions& options, int repeats, Backend& backend) {
   TrainOptions whole_epochs = options;
   whole_epochs.epochs = repeats + 1;
-  whole_epochs.on_progress = nullptr;
   Model model = Model::initialize(spec, options.seed);
-  const TrainResult trained = Trainer(*backend, model, data, nullptr, whole_epochs).run();
-  std::vector<double> epoch_seconds;
+  const TrainResult trained = Trainer(backend, model, data, nullptr, whole_epochs).run();
+  std::vector<double> seconds;
   for (std::size_t i = 1; i < trained.epochs.size(); ++i) {
-    epoch_seconds.push_back(trained.epochs[i].seconds);
+    seconds.push_back(trained.epochs[i].seconds);
   }
+  return seconds;
+}
 
+void append(std::vector<double>& all, const std::vector<double>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+/// The stages of full steps, in their order.
+std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data,
+                                      const TrainOptions& options, Backend& backend) {
   const std::int64_t batch = std::min(options.batch_size, data.rows());
   std::vector<StageSamples> stages;
   const auto note = [&](const TimedOperation& op) {
@@ -84,22 +87,52 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
     }
     found->seconds.push_back(op.seconds);
   };
-  const std::unique_ptr<Backend> timing = make_timing_backend(*backend, note);
-  TrainOptions one_epoch = whole_epochs;
-  one_epoch.epochs = 1;
-  one_epoch.on_epoch = nullptr;
-  Trainer(*timing, model, data, nullptr, one_epoch).run();
+  const std::unique_ptr<Backend> timing = make_timing_backend(backend, note);
+  TrainOptions timed = options;
+  timed.epochs = backend.is_asynchronous() ? kStageSamples : 1;
+  timed.on_epoch = nullptr;
+  Model model = Model::initialize(spec, options.seed);
+  Trainer(*timing, model, backend.is_asynchronous() ? data.first(batch) : data, nullptr, timed)
+      .run();
+  return stages;
+}
+
+}  // namespace
+
+BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const TrainOptions& options,
+                           int repeats) {
+  options.validate();
+  require_fit(spec, data);
+  require_loss_fits(spec, data, options.loss);
+  const std::unique_ptr<Backend> backend = make_backend(options.device);
 
   BenchResult result;
   result.device = backend->name();
-  result.batch_size = batch;
-  result.steps_per_epoch = (data.rows() + batch - 1) / batch;
-  if (!epoch_seconds.empty()) {
-    result.epoch_seconds = median(epoch_seconds);
-    result.epoch_seconds_min = *std::min_element(epoch_seconds.begin(), epoch_seconds.end());
-    result.epoch_seconds_max = *std::max_element(epoch_seconds.begin(), epoch_seconds.end());
+  result.batch_size = std::min(options.batch_size, data.rows());
+  result.steps_per_epoch = (data.rows() + result.batch_size - 1) / result.batch_size;
+
+  TrainOptions quiet = options;
+  quiet.on_progress = nullptr;
+  std::vector<double> epochs = time_epochs(spec, data, quiet, repeats, *backend);
+  if (is_cuda_device(backend->name())) {
+    result.gemm = options.device.gemm;
+    result.other_gemm = result.gemm == "cublas" ? "cublaslt" : "cublas";
+    DeviceOptions other = options.device;
+    other.gemm = result.other_gemm;
+    const std::unique_ptr<Backend> beside = make_backend(other);
+    std::vector<double> other_epochs = time_epochs(spec, data, quiet, repeats, *beside);
+    append(epochs, time_epochs(spec, data, quiet, repeats, *backend));
+    append(other_epochs, time_epochs(spec, data, quiet, repeats, *beside));
+    result.other_gemm_epoch_seconds = median(other_epochs);
+    result.variants = time_cuda_variants(options.device, result.batch_size, spec.inputs(),
+                                         spec.layers().front().units);
   }
-  for (const StageSamples& stage : stages) {
+  if (!epochs.empty()) {
+    result.epoch_seconds = median(epochs);
+    result.epoch_seconds_min = *std::min_element(epochs.begin(), epochs.end());
+    result.epoch_seconds_max = *std::max_element(epochs.begin(), epochs.end());
+  }
+  for (const StageSamples& stage : time_stages(spec, data, quiet, *backend)) {
     result.stages.push_back({stage.stage, median(stage.seconds), stage.gflop});
     result.step_seconds += result.stages.back().seconds;
   }

@@ -8,6 +8,8 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+#include "backend/cuda/cuda_backend.hpp"
+
 namespace ae {
 
 /// One stage of a training step, summed over the layers it works for.
@@ -29,9 +31,17 @@ struct BenchResult {
   /// through the same operation that training uses.
   double gemm_peak_gflops = 0;
   std::vector<StageTime> stages;
+
+  // On a GPU:
+  std::string gemm;        ///< whose products these figures are of
+  std::string other_gemm;  ///< the other one, see DeviceOptions::gemm; empty on other devices
+  double other_gemm_epoch_seconds = 0;  ///< its epochs' median, timed in turn with ours
+  std::vector<VariantTime> variants;
 };
 
 /// Trains `repeats` epochs for the whole-epoch time and one more with a clock around every stage.
+/// On a GPU the stages are timed on one batch, each alone and again and again, so their operands
+/// are in its caches.
 BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const TrainOptions& options,
                            int repeats);
 

@@ -11,9 +11,6 @@ namespace ae::cuda {
 
 namespace {
 
-/// What NVIDIA recommends for Hopper, the most any GPU is said to want.
-constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20U;
-
 int extent(std::int64_t value) {
   if (value > std::numeric_limits<int>::max()) {
     throw Error(
@@ -33,30 +30,21 @@ void check(cublasStatus_t status, const char* call, std::source_location where) 
       status == CUBLAS_STATUS_ALLOC_FAILED
           ? "free memory on the GPU, or train a smaller model or batch"
           : "see that CUDA's libraries fit the driver (ae info lists both), or use --device cpu";
-  throw Error(fmt::format("{} failed on the GPU, {} ({}), {}", call, cublasGetStatusString(status),
+  throw Error(fmt::format("{} failed on the GPU, {}: {} ({}), {}", call,
+                          cublasGetStatusName(status), cublasGetStatusString(status),
                           to_string(where), advice));
 }
 
-Blas::Blas(Memory& memory, cudaStream_t stream, bool tf32)
-    : memory_(memory),
-      stream_(stream),
-      compute_(tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F) {
+Blas::Blas(const Allocation& workspace, cudaStream_t stream, bool tf32)
+    : stream_(stream), compute_(compute_type(tf32)) {
   check(cublasCreate(handle_.out()), "cublasCreate");
   check(cublasSetStream(handle_.get(), stream), "cublasSetStream");
   // Setting the stream resets the workspace, so it comes after.
-  workspace_ = memory_.allocate(kWorkspaceBytes);
-  const cublasStatus_t status = cublasSetWorkspace(handle_.get(), workspace_, kWorkspaceBytes);
-  if (status != CUBLAS_STATUS_SUCCESS) {
-    memory_.deallocate(workspace_);
-    check(status, "cublasSetWorkspace");
-  }
+  check(cublasSetWorkspace(handle_.get(), workspace.data(), workspace.bytes()),
+        "cublasSetWorkspace");
 }
 
-Blas::~Blas() {
-  memory_.deallocate(workspace_);
-}
-
-void Blas::multiply(const Product& product) {
+void Blas::multiply(const Product& product) const {
   const auto& [transpose_a, transpose_b, m, n, k, a, b, c] = product;
   if (m == 0 || n == 0) return;
   if (k == 0) {

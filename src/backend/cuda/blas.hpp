@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <source_location>
 
 #include <cublas_v2.h>
@@ -15,22 +16,27 @@ namespace ae::cuda {
 void check(cublasStatus_t status, const char* call,
            std::source_location where = std::source_location::current());
 
+/// A product's workspace: what NVIDIA recommends for Hopper, the most any GPU is said to want.
+inline constexpr std::size_t kBlasWorkspaceBytes = std::size_t{32} << 20U;
+
+/// How a product in FP32 is computed.
+inline cublasComputeType_t compute_type(bool tf32) {
+  return tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+}
+
 /// A cuBLAS handle for one stream. Its workspace is its own and fixed: left to cuBLAS, streams
 /// share what it allocates, and the same program may sum in another order the next time.
 class Blas {
  public:
-  Blas(Memory& memory, cudaStream_t stream, bool tf32);
-  ~Blas();
-  Blas(const Blas&) = delete;
-  Blas& operator=(const Blas&) = delete;
+  Blas(const Allocation& workspace, cudaStream_t stream, bool tf32);
 
-  void multiply(const Product& product);
+  void multiply(const Product& product) const;
+
+  [[nodiscard]] cublasHandle_t handle() const { return handle_.get(); }
 
  private:
-  Memory& memory_;
   cudaStream_t stream_;
   Owner<cublasHandle_t, cublasDestroy> handle_;
-  void* workspace_ = nullptr;
   cublasComputeType_t compute_;
 };
 

@@ -1,13 +1,18 @@
 #include "backend/cuda/cuda_backend.hpp"
 
+#include <cstddef>
 #include <limits>
+#include <optional>
 #include <string>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nvtx3/nvToolsExt.h>
 
 #include "backend/cuda/blas.hpp"
+#include "backend/cuda/blas_lt.hpp"
 #include "backend/cuda/graph.hpp"
 #include "backend/cuda/handles.hpp"
 #include "backend/cuda/memory.hpp"
@@ -64,10 +69,16 @@ class CudaBackend final : public KernelBackend {
         beside_(make_stream()),
         forked_(make_event()),
         joined_(make_event()),
-        memory_(index_, main_.get()),
+        memory_(index_, main_.get(), static_cast<std::size_t>(options.gpu_memory) << 20U),
         uploader_(main_.get()),
-        blas_(memory_, main_.get(), options.precision == "tf32"),
-        blas_beside_(memory_, beside_.get(), options.precision == "tf32") {
+        workspace_(memory_, kBlasWorkspaceBytes),
+        workspace_beside_(memory_, kBlasWorkspaceBytes),
+        blas_(workspace_, main_.get(), is_tf32()),
+        blas_beside_(workspace_beside_, beside_.get(), is_tf32()) {
+    if (options.gemm == "cublaslt") {
+      blas_lt_.emplace(workspace_, main_.get(), is_tf32());
+      blas_lt_beside_.emplace(workspace_beside_, beside_.get(), is_tf32());
+    }
     // The workspace for the second stream was allocated on the first.
     wait_for(beside_.get(), main_.get(), forked_);
   }
@@ -88,7 +99,7 @@ class CudaBackend final : public KernelBackend {
     return memory;
   }
   void deallocate(void* memory) noexcept override {
-    join_quietly();
+    static_cast<void>(try_join());
     memory_.deallocate(memory);
   }
   void upload(void* to, const void* from, std::size_t bytes) override {
@@ -116,7 +127,7 @@ class CudaBackend final : public KernelBackend {
   [[nodiscard]] std::unique_ptr<ResidentData> make_resident(const Dataset& data) override {
     const auto bytes = static_cast<double>(data.rows()) * static_cast<double>(data.row_size()) *
                        (data.is_bytes() ? 1 : sizeof(float));
-    const Memory::Capacity capacity = Memory::capacity();
+    const Memory::Capacity capacity = memory_.capacity();
     if (bytes <= kShareForData * static_cast<double>(capacity.free)) {
       return KernelBackend::make_resident(data);
     }
@@ -176,6 +187,14 @@ class CudaBackend final : public KernelBackend {
     }
   }
 
+  [[nodiscard]] bool is_asynchronous() const override { return true; }
+
+  [[nodiscard]] std::size_t reserve_bytes(std::int64_t rows, std::int64_t units,
+                                          Activation activation) const override {
+    if (!blas_lt_ || activation != Activation::relu) return 0;
+    return BlasLt::mask_bytes(rows, units);
+  }
+
   void begin_range(std::string_view what, std::string_view layer) override {
     nvtxRangePushA(layer.empty() ? std::string(what).c_str()
                                  : fmt::format("{} {}", layer, what).c_str());
@@ -186,25 +205,52 @@ class CudaBackend final : public KernelBackend {
   [[nodiscard]] void* allocate_unwritten(std::size_t bytes) override {
     return memory_.allocate(bytes);
   }
-  void multiply(const Product& product) override { blas_.multiply(product); }
+  void multiply(const Product& product) override { multiply(product, blas_lt_, blas_); }
   void multiply_beside(const Product& product) override {
     wait_for(beside_.get(), main_.get(), forked_);
     has_forked_ = true;
-    blas_beside_.multiply(product);
+    multiply(product, blas_lt_beside_, blas_beside_);
   }
-  void join() override {
-    if (!has_forked_) return;
-    has_forked_ = false;
-    wait_for(main_.get(), beside_.get(), joined_);
+  [[nodiscard]] bool multiply_and_activate(const Product& product,
+                                           const DenseForward& op) override {
+    const bool is_relu = op.activation == Activation::relu;
+    if (!blas_lt_ || op.bias == nullptr || !(is_relu || op.activation == Activation::identity)) {
+      return false;
+    }
+    const bool done = blas_lt_->multiply(
+        product, {.kind = is_relu ? Epilogue::Kind::bias_relu : Epilogue::Kind::bias,
+                  .bias = op.bias,
+                  .mask_out = is_relu ? op.reserve : nullptr});
+    if (done && is_relu) {
+      masks_.insert(op.reserve);
+    } else {
+      masks_.erase(op.reserve);
+    }
+    return done;
   }
+  [[nodiscard]] bool multiply_and_differentiate(const Product& product,
+                                                const DenseBackward& op) override {
+    if (op.reserve_below == nullptr || masks_.count(op.reserve_below) == 0) return false;
+    return blas_lt_->multiply(product, {.kind = Epilogue::Kind::relu_gradient,
+                                        .bias_gradient = op.dbias_below,
+                                        .mask_in = op.reserve_below});
+  }
+  void join() override { check(try_join(), "cudaStreamWaitEvent"); }
   [[nodiscard]] Stream stream() override { return main_.get(); }
 
  private:
-  void join_quietly() noexcept {
-    if (!has_forked_) return;
+  [[nodiscard]] bool is_tf32() const { return options_.precision == "tf32"; }
+
+  static void multiply(const Product& product, std::optional<BlasLt>& blas_lt, const Blas& blas) {
+    if (!blas_lt || !blas_lt->multiply(product)) blas.multiply(product);
+  }
+
+  /// What is put on the main stream from here on waits for the one beside it.
+  cudaError_t try_join() noexcept {
+    if (!has_forked_) return cudaSuccess;
     has_forked_ = false;
-    static_cast<void>(cudaEventRecord(joined_.get(), beside_.get()));
-    static_cast<void>(cudaStreamWaitEvent(main_.get(), joined_.get()));
+    const cudaError_t recorded = cudaEventRecord(joined_.get(), beside_.get());
+    return recorded != cudaSuccess ? recorded : cudaStreamWaitEvent(main_.get(), joined_.get());
   }
 
   static StreamedData* streamed_data(ResidentData* data) {
@@ -219,8 +265,13 @@ class CudaBackend final : public KernelBackend {
   OwnedEvent joined_;
   Memory memory_;
   Uploader uploader_;
+  Allocation workspace_;
+  Allocation workspace_beside_;
   Blas blas_;
   Blas blas_beside_;
+  std::optional<BlasLt> blas_lt_;
+  std::optional<BlasLt> blas_lt_beside_;
+  std::unordered_set<const void*> masks_;  ///< reserves that hold the mask of their layer's ReLU
   bool has_forked_ = false;
   std::vector<GraphStep::Fed>* recording_ = nullptr;
 };

@@ -40,12 +40,14 @@ void KernelBackend::gather_rows(const GatherRows& op) {
 void KernelBackend::dense_forward(const DenseForward& op) {
   if (planning_) return;
   const Range range(*this, "forward", op.layer);
-  multiply({.m = op.y.rows,
-            .n = op.y.cols,
-            .k = op.x.cols,
-            .a = op.x.data,
-            .b = op.w.data,
-            .c = op.y.data});
+  const Product product{.m = op.y.rows,
+                        .n = op.y.cols,
+                        .k = op.x.cols,
+                        .a = op.x.data,
+                        .b = op.w.data,
+                        .c = op.y.data};
+  if (multiply_and_activate(product, op)) return;
+  multiply(product);
   bias_activation(op.activation, op.bias, op.y.data, op.y.rows, op.y.cols, stream());
 }
 
@@ -67,13 +69,15 @@ void KernelBackend::dense_backward(const DenseBackward& op) {
   }
   // The two products share an operand and nothing else.
   multiply_beside(weight_gradient);
-  multiply({.transpose_b = true,
-            .m = op.dx.rows,
-            .n = op.dx.cols,
-            .k = op.dz.cols,
-            .a = op.dz.data,
-            .b = op.w.data,
-            .c = op.dx.data});
+  const Product input_gradient{.transpose_b = true,
+                               .m = op.dx.rows,
+                               .n = op.dx.cols,
+                               .k = op.dz.cols,
+                               .a = op.dz.data,
+                               .b = op.w.data,
+                               .c = op.dx.data};
+  if (multiply_and_differentiate(input_gradient, op)) return;
+  multiply(input_gradient);
   activation_gradient(op.activation_below, op.x.data, op.dx.data, op.dx.rows, op.dx.cols,
                       op.dbias_below, scratch, stream());
 }

@@ -56,7 +56,19 @@ class KernelBackend : public Backend {
  protected:
   virtual void multiply(const Product& product) = 0;
 
-  /// The same, beside whatever follows on the stream until join(). What was put on the stream
+  /// A product and all that follows it in an operation as one, where the library behind multiply()
+  /// can do that: bias and activation, or the activation's gradient and the bias gradient. False if
+  /// it cannot; then nothing was done.
+  [[nodiscard]] virtual bool multiply_and_activate(const Product& /*product*/,
+                                                   const DenseForward& /*op*/) {
+    return false;
+  }
+  [[nodiscard]] virtual bool multiply_and_differentiate(const Product& /*product*/,
+                                                        const DenseBackward& /*op*/) {
+    return false;
+  }
+
+  /// multiply() beside whatever follows on the stream until join(). What was put on the stream
   /// before is done first.
   virtual void multiply_beside(const Product& product) = 0;
   virtual void join() = 0;

@@ -1,0 +1,327 @@
+// What only a GPU has: how often the host takes part in an epoch, data that do not fit, cuDNN as a
+// second opinion, errors. The operations are judged by ops_test.cpp like those of any device.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ae/dataset.hpp"
+#include "ae/error.hpp"
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+#include "backend/backend.hpp"
+#include "backend/cuda/blas.hpp"
+#include "backend/cuda/cuda_backend.hpp"
+#if AE_HAS_CUDNN
+#include "backend/cuda/dnn.hpp"
+#endif
+#include "backend/cuda/handles.hpp"
+#include "backend/cuda/memory.hpp"
+#include "backend/cuda/upload.hpp"
+#include "cuda/calls.hpp"
+#include "error_message.hpp"
+#include "guarded.hpp"
+#include "kernels.hpp"
+#include "numbers.hpp"
+
+namespace ae {
+namespace {
+
+using test::CudaCalls;
+using test::error_of;
+using test::HostMatrix;
+using test::Numbers;
+using test::says;
+
+class CudaTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const DeviceInfo gpu = list_cuda_devices().front();
+    if (gpu.usable) return;
+    if (std::getenv("AE_REQUIRE_GPU") != nullptr)
+      FAIL() << "AE_REQUIRE_GPU is set, but " << gpu.why_not;
+    GTEST_SKIP() << "nothing ran on a GPU: " << gpu.why_not;
+  }
+};
+
+/// An image of random bytes a row, about a fifth of them not zero.
+Dataset random_images(std::int64_t rows, Shape shape, std::uint32_t seed) {
+  Numbers numbers(seed);
+  std::vector<std::uint8_t> values(static_cast<std::size_t>(rows * element_count(shape)));
+  for (std::uint8_t& value : values) {
+    if (numbers.unit() < 0.2F) value = static_cast<std::uint8_t>(numbers.uniform(1, 255));
+  }
+  return {"random images", std::move(shape), std::move(values)};
+}
+
+// ── The host's part in an epoch ─────────────────────────────────────────────────────────────────
+
+struct Counted {
+  std::vector<CudaCalls> after_step;
+  std::vector<std::size_t> graph_sizes;
+};
+
+/// Trains the seed model, three full batches and a short one an epoch, and counts after each step.
+Counted count_seed_training(const std::string& gemm) {
+  constexpr std::int64_t kEpochs = 3;
+  const Dataset rows = random_images(3 * 256 + 100, {28, 28}, 1);
+  const std::size_t graphs_before = test::graph_sizes().size();
+  Counted counted;
+  TrainOptions options;
+  options.epochs = kEpochs;
+  options.device = {.device = "cuda", .gemm = gemm};
+  options.stop_requested = [&] {
+    counted.after_step.push_back(test::cuda_calls());
+    return false;
+  };
+  options.on_progress = [](const StepProgress&) {};
+  Model model = Model::initialize(dense_autoencoder({28, 28}, {32}), 1);
+  train(model, rows, nullptr, options);
+  const std::vector<std::size_t> sizes = test::graph_sizes();
+  counted.graph_sizes.assign(sizes.begin() + static_cast<std::ptrdiff_t>(graphs_before),
+                             sizes.end());
+  return counted;
+}
+
+TEST_F(CudaTest, AnEpochIsGraphLaunchesAndNothingElse) {
+  constexpr std::size_t kStepsAnEpoch = 4;
+  for (const char* gemm : {"cublas", "cublaslt"}) {
+    SCOPED_TRACE(gemm);
+    const std::vector<CudaCalls> after = count_seed_training(gemm).after_step;
+    ASSERT_EQ(after.size(), 3 * kStepsAnEpoch);
+    EXPECT_GT(after.front().kernels, 0) << "recording the steps was not counted";
+    EXPECT_GT(after.front().allocations, 0);
+    for (std::size_t step = 1; step < after.size(); ++step) {
+      SCOPED_TRACE("step " + std::to_string(step + 1));
+      const CudaCalls made = after[step] - after[step - 1];
+      EXPECT_EQ(made.launches, 1);
+      EXPECT_EQ(made.kernels, 0);
+      EXPECT_EQ(made.allocations, 0);
+      if (step % kStepsAnEpoch != 0) {
+        EXPECT_EQ(made.copies, 0);
+        EXPECT_EQ(made.synchronizations, 0);
+      } else {
+        // Between two epochs: the loss is read, the next order of rows brought, the sum cleared.
+        EXPECT_EQ(made.copies, 3);
+        EXPECT_LE(made.synchronizations, 2);  // for the loss, and for the buffer of an earlier copy
+      }
+    }
+  }
+}
+
+TEST_F(CudaTest, AStepOfTheSeedModelHasAtMostTenNodes) {
+  // Gather; two products forward and one kernel between them; loss; three products backward and one
+  // kernel; Adam. cublasLt takes the kernels beside the products into them.
+  const std::vector<std::size_t> with_kernels = count_seed_training("cublas").graph_sizes;
+  ASSERT_EQ(with_kernels.size(), 2U);  // the full batch's step and the short one's
+  for (const std::size_t nodes : with_kernels) EXPECT_LE(nodes, 10U);
+  const std::vector<std::size_t> with_epilogues = count_seed_training("cublaslt").graph_sizes;
+  ASSERT_EQ(with_epilogues.size(), 2U);
+  for (const std::size_t nodes : with_epilogues) EXPECT_LE(nodes, 8U);
+}
+
+// ── Memory ──────────────────────────────────────────────────────────────────────────────────────
+
+/// Of bytes and of floats, with a short last batch, through several epochs.
+TEST_F(CudaTest, StreamedDataTrainTheSameModel) {
+  constexpr std::int64_t kRows = 3010;
+  const Dataset bytes = random_images(kRows, {64, 64}, 2);
+  std::vector<float> values(static_cast<std::size_t>(bytes.rows() * bytes.row_size()));
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    bytes.copy_row(row, std::span(values).subspan(static_cast<std::size_t>(row * bytes.row_size()),
+                                                  static_cast<std::size_t>(bytes.row_size())));
+  }
+  const Dataset floats("random floats", {64, 64}, std::move(values));
+
+  for (const Dataset* data : {&bytes, &floats}) {
+    SCOPED_TRACE(data->source());
+    const Dataset held_out = data->first(70);
+    const auto trained = [&](std::int64_t gpu_memory, int notices) {
+      int noticed = 0;
+      TrainOptions options;
+      options.epochs = 2;
+      options.batch_size = 200;
+      options.device = {.device = "cuda", .gpu_memory = gpu_memory};
+      options.device.on_notice = [&](const std::string& line) {
+        ++noticed;
+        EXPECT_TRUE(says(line, data->source()));
+        EXPECT_TRUE(says(line, "streamed"));
+      };
+      Model model = Model::initialize(dense_autoencoder({64, 64}, {8}), 3);
+      const TrainResult result = train(model, *data, &held_out, options);
+      EXPECT_EQ(noticed, notices);
+      return std::pair(result, model.parameters);
+    };
+    const auto [resident, resident_parameters] = trained(0, 0);
+    // 64 MiB are the products' workspaces; model and batches take less than what is left.
+    const auto [streamed, streamed_parameters] = trained(data->is_bytes() ? 78 : 90, 1);
+    EXPECT_TRUE(test::same_bits<float>(streamed_parameters, resident_parameters));
+    for (std::size_t epoch = 0; epoch < resident.epochs.size(); ++epoch) {
+      EXPECT_EQ(streamed.epochs.at(epoch).train_loss, resident.epochs[epoch].train_loss);
+      EXPECT_EQ(streamed.epochs.at(epoch).validation_loss, resident.epochs[epoch].validation_loss);
+    }
+  }
+}
+
+TEST_F(CudaTest, MemoryHasTheLimitThatItIsGiven) {
+  const std::unique_ptr<Backend> backend = make_backend({.device = "cuda", .gpu_memory = 100});
+  {
+    const DeviceArray<float> fits(*backend, 8 << 20);
+    const std::string message =
+        error_of([&] { static_cast<void>(backend->allocate(std::size_t{5} << 20U)); });
+    EXPECT_TRUE(says(message, "5.0 MiB"));
+    EXPECT_TRUE(says(message, "of 100.0 MiB"));
+    EXPECT_TRUE(says(message, "--gpu-memory"));
+  }
+  const DeviceArray<float> fits_again(*backend, 8 << 20);  // what is freed can be had again
+}
+
+TEST_F(CudaTest, ErrorsNameCallPlaceAndCure) {
+  const std::string message =
+      error_of([] { cuda::check(cudaErrorNoKernelImageForDevice, "cudaLaunchKernel"); });
+  EXPECT_TRUE(says(message, "cudaLaunchKernel"));
+  EXPECT_TRUE(says(message, "cudaErrorNoKernelImageForDevice"));
+  EXPECT_TRUE(says(message, "cuda_test.cpp:"));
+  EXPECT_TRUE(says(message, "AE_CUDA_ARCHITECTURES"));
+  EXPECT_TRUE(says(error_of([] { cuda::check(CUBLAS_STATUS_NOT_SUPPORTED, "cublasGemmEx"); }),
+                   "CUBLAS_STATUS_NOT_SUPPORTED"));
+  EXPECT_TRUE(says(error_of([] { make_backend({.device = "cuda:99"}); }), "there is no GPU 99"));
+}
+
+// ── Second opinions ─────────────────────────────────────────────────────────────────────────────
+
+/// Arrays and a stream for launching kernels by hand.
+class Bench {
+ public:
+  [[nodiscard]] cudaStream_t stream() const { return stream_.get(); }
+  [[nodiscard]] cuda::Memory& memory() { return memory_; }
+
+  [[nodiscard]] float* upload(const std::vector<float>& values) {
+    owned_.push_back(std::make_unique<cuda::Allocation>(memory_, values.size() * sizeof(float)));
+    uploader_.upload(owned_.back()->data(), values.data(), values.size() * sizeof(float));
+    return static_cast<float*>(owned_.back()->data());
+  }
+  template <typename T>
+  [[nodiscard]] T* zeros(std::int64_t size) {
+    const std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T);
+    owned_.push_back(std::make_unique<cuda::Allocation>(memory_, bytes));
+    cuda::check(cudaMemsetAsync(owned_.back()->data(), 0, bytes, stream_.get()), "cudaMemsetAsync");
+    return static_cast<T*>(owned_.back()->data());
+  }
+  [[nodiscard]] std::vector<float> download(const float* from, std::int64_t size) const {
+    std::vector<float> values(static_cast<std::size_t>(size));
+    cuda::check(cudaMemcpyAsync(values.data(), from, values.size() * sizeof(float),
+                                cudaMemcpyDeviceToHost, stream_.get()),
+                "cudaMemcpyAsync");
+    cuda::check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
+    return values;
+  }
+
+ private:
+  cuda::OwnedStream stream_ = cuda::make_stream();
+  cuda::Memory memory_{0, stream_.get(), 0};
+  cuda::Uploader uploader_{stream_.get()};
+  std::vector<std::unique_ptr<cuda::Allocation>> owned_;
+};
+
+void expect_near(const std::vector<float>& actual, const std::vector<float>& expected,
+                 float tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_NEAR(actual[i], expected[i], tolerance) << "element " << i;
+  }
+}
+
+TEST_F(CudaTest, OurProductAndCublasAgree) {
+  struct Extents {
+    std::int64_t m, n, k;
+  };
+  Bench bench;
+  const cuda::Allocation workspace(bench.memory(), cuda::kBlasWorkspaceBytes);
+  const cuda::Blas blas(workspace, bench.stream(), /*tf32=*/false);
+  Numbers numbers(30);
+  for (const Extents& e : {Extents{1, 1, 1}, Extents{33, 65, 17}, Extents{256, 32, 784},
+                           Extents{257, 784, 31}, Extents{5, 3, 0}}) {
+    for (const bool transpose_a : {false, true}) {
+      for (const bool transpose_b : {false, true}) {
+        SCOPED_TRACE(std::to_string(e.m) + " x " + std::to_string(e.n) + " x " +
+                     std::to_string(e.k) + (transpose_a ? " Aᵀ" : "") + (transpose_b ? " Bᵀ" : ""));
+        const float* a = bench.upload(numbers.vector(e.m * e.k));
+        const float* b = bench.upload(numbers.vector(e.k * e.n));
+        const std::vector<float> poison(static_cast<std::size_t>(e.m * e.n), NAN);
+        float* ours = bench.upload(poison);
+        float* theirs = bench.upload(poison);
+        cuda::gemm(transpose_a, transpose_b, e.m, e.n, e.k, a, b, ours, bench.stream());
+        blas.multiply({transpose_a, transpose_b, e.m, e.n, e.k, a, b, theirs});
+        expect_near(bench.download(ours, e.m * e.n), bench.download(theirs, e.m * e.n),
+                    1e-6F * static_cast<float>(e.k + 1));
+      }
+    }
+  }
+}
+
+#if AE_HAS_CUDNN
+TEST_F(CudaTest, OurActivationsAndCudnnsAgree) {
+  Bench bench;
+  const cuda::Dnn dnn(bench.stream());
+  Numbers numbers(31);
+  for (const auto& [rows, cols] :
+       {std::pair<std::int64_t, std::int64_t>{1, 1}, {33, 31}, {257, 784}}) {
+    const cuda::ColumnSumScratchSizes sizes = cuda::column_sum_scratch(rows, cols);
+    const cuda::ColumnSumScratch scratch{bench.zeros<float>(sizes.columns), nullptr,
+                                         bench.zeros<unsigned>(sizes.counters)};
+    for (const Activation activation : {Activation::relu, Activation::sigmoid, Activation::tanh}) {
+      SCOPED_TRACE(std::string(to_string(activation)) + " " + std::to_string(rows) + " x " +
+                   std::to_string(cols));
+      const std::vector<float> z = numbers.vector(rows * cols, -4, 4);
+      const float* bias = bench.upload(numbers.vector(cols));
+      float* ours = bench.upload(z);
+      float* theirs = bench.upload(z);
+      cuda::bias_activation(activation, bias, ours, rows, cols, bench.stream());
+      dnn.add_bias(bias, theirs, rows, cols);
+      dnn.activate(activation, theirs, rows, cols);
+      expect_near(bench.download(ours, rows * cols), bench.download(theirs, rows * cols), 1e-6F);
+
+      const std::vector<float> dy = numbers.vector(rows * cols);
+      float* our_dx = bench.upload(dy);
+      float* their_dx = bench.upload(dy);
+      float* our_dbias = bench.zeros<float>(cols);
+      float* their_dbias = bench.zeros<float>(cols);
+      cuda::activation_gradient(activation, ours, our_dx, rows, cols, our_dbias, scratch,
+                                bench.stream());
+      dnn.activation_gradient(activation, ours, their_dx, rows, cols);
+      dnn.column_sums(their_dx, rows, cols, their_dbias);
+      expect_near(bench.download(our_dx, rows * cols), bench.download(their_dx, rows * cols),
+                  1e-6F);
+      expect_near(bench.download(our_dbias, cols), bench.download(their_dbias, cols),
+                  1e-6F * static_cast<float>(rows + 1));
+    }
+  }
+}
+#endif
+
+/// The benchmark's variants run, each timed and one of each kind of work ours.
+TEST_F(CudaTest, VariantsAreTimed) {
+  const std::vector<VariantTime> times = time_cuda_variants({.device = "cuda"}, 33, 20, 7);
+  ASSERT_FALSE(times.empty());
+  std::string work;
+  for (const VariantTime& time : times) {
+    EXPECT_EQ(time.is_ours, time.work != work) << time.work << ": " << time.variant;
+    work = time.work;
+    EXPECT_GT(time.seconds, 0);
+    EXPECT_LE(time.seconds_min, time.seconds);
+    EXPECT_LE(time.seconds, time.seconds_max);
+  }
+}
+
+}  // namespace
+}  // namespace ae
