@@ -4,6 +4,10 @@
 // brings to shared memory; each of its 16x16 threads keeps 4x4 elements of C in registers. Every
 // element of C is summed by one thread in the order of k. cuBLAS is faster; this one runs where
 // cuBLAS is not, and judges it where it is.
+//
+// Traffic: k/8 + 4 bytes an element of C, 2 read for each 16 of k and 4 written.
+// In whole tiles; that blocks share rows of op(A) and columns of op(B), which may then come from
+// cache, is left out.
 
 #include "kernels.hpp"
 
