@@ -1,5 +1,8 @@
 // dx = dx ⊙ f'(z), in place, given y = f(z), all (rows, cols); sums[c] = Σ over rows of dx[:, c],
 // which is the gradient of the bias. Launch and layout: column_sums.cuh.
+//
+// Traffic: 12 bytes an element, 8 read and 4 written.
+// Besides, a column has 8 of partial sums for each block that crosses it, and 4 of sums.
 
 #include "column_sums.cuh"
 #include "for_activation.hpp"

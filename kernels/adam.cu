@@ -3,6 +3,8 @@
 //
 // Grid-stride, 16 bytes a thread and access: four streams in, three out, nothing but the square
 // root and the division to compute, so memory decides how long it takes.
+//
+// Traffic: 28 bytes a parameter, 16 read and 12 written.
 
 #include <cmath>
 

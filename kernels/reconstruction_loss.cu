@@ -3,6 +3,10 @@
 //   c].
 // Nothing is read or written twice. Launch and layout: column_sums.cuh; the loss is summed in float
 // over a thread's few elements and in double from there on, the blocks' sums by the last block.
+//
+// Traffic: 12 bytes an element, 8 read and 4 written.
+// Besides, a column has 8 of partial sums for each block that crosses it, and 4 of sums; a block
+// has 16 of loss. The bias, which every row reads again, is taken to come from cache.
 
 #include "column_sums.cuh"
 #include "kernels.hpp"
