@@ -230,7 +230,7 @@ cuda_tests() {
 need_sanitizer() { # TOOL
   need_program
   [[ $quick == no || $1 == memcheck ]] || skip "--quick was given"
-  need_command compute-sanitizer "it comes with the CUDA toolkit, in the package cuda-sanitizer"
+  need_command compute-sanitizer "it is in the CUDA toolkit, NVIDIA's package cuda-sanitizer-VERSION"
 }
 
 # API errors stay out: some tests provoke them, such as memory that nobody has, and the program checks
@@ -329,7 +329,7 @@ pytorch() {
   skip "no PyTorch sees the GPU (tried python3 and /usr/bin/python3)"
 }
 
-sections=$(grep -c '^section ' "$0")
+sections=$(grep -c '^section ' tools/gpu_check.sh)
 section "machine" machine
 section "build" build_all
 section "MNIST" fetch_mnist

@@ -119,7 +119,7 @@ class GpuCheck(unittest.TestCase):
                        if not key.startswith(("AE_", "CUDA"))}
         # Nothing of CUDA that this machine may have.
         environment.update(PATH=f"{self.root}/bin:/usr/bin:/bin", CUDA_HOME=str(self.root))
-        done = subprocess.run([self.tree / "tools/gpu_check.sh", *arguments], env=environment,
+        done = subprocess.run(["tree/tools/gpu_check.sh", *arguments], env=environment,
                               cwd=self.root, capture_output=True, text=True, timeout=120)
         report = self.tree / "gpu-report.md"
         return done, report.read_text(encoding="utf-8") if report.exists() else None
