@@ -4,6 +4,9 @@ the ratio of each pair. Each side runs at the number of threads that serves it b
 
 Needs PyTorch for the Python that runs it, on a BLAS worth comparing with; on Debian and Ubuntu:
   apt-get install python3-torch libopenblas0-pthread     and then: /usr/bin/python3 tools/compare/compare.py
+
+With --device cuda it times ae, PyTorch eager and PyTorch with CUDA graphs on this GPU, in turn,
+A B C A B C …, and prints both ratios. That needs a PyTorch which sees the GPU.
 """
 
 import argparse
@@ -41,24 +44,67 @@ def cpu_model():
     return "an unnamed CPU"
 
 
-def median_epoch(command):
-    """The median time of the epochs that a command reports, the first one left out to warm up."""
+def run_epochs(command):
+    """The epochs that a command reports, the first one left out to warm up."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"compare: {' '.join(map(str, command))} failed:\n{done.stderr}")
-    seconds = [line["seconds"] for line in map(json.loads, done.stdout.splitlines())
-               if line.get("event", "epoch") == "epoch"]
-    return statistics.median(seconds[1:])
+    return [line for line in map(json.loads, done.stdout.splitlines())
+            if line.get("event", "epoch") == "epoch"][1:]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=7, help="runs of each side [7]")
-    parser.add_argument("--epochs", type=int, default=4, help="epochs a run, the first not counted [4]")
-    parser.add_argument("--ae", default=ROOT / "build/release/src/ae", help="the program to time")
-    arguments = parser.parse_args()
+def median_epoch(command):
+    """The median time of the epochs that a command reports, the first one left out to warm up."""
+    return statistics.median(epoch["seconds"] for epoch in run_epochs(command))
 
+
+def gpu_of_torch():
+    """The GPU that PyTorch uses, with PyTorch's version."""
+    script = ("import torch; print(f'{torch.cuda.get_device_name()}, PyTorch {torch.__version__}' "
+              "if torch.cuda.is_available() else '')")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit("compare: this Python has no PyTorch; install one for CUDA")
+    if not done.stdout.strip():
+        sys.exit("compare: this Python's PyTorch sees no GPU; install one for CUDA")
+    return done.stdout.strip()
+
+
+def compare_on_gpu(arguments, ours, theirs):
+    """Three sides in turn: what a GPU's clocks and its other users do meets each of them alike."""
+    print(gpu_of_torch())
+    commands = {"ae": ours(), "eager": theirs("eager"), "graph": theirs("graph")}
+    print(f"{'round':>5} {'ae':>12} {'eager':>12} {'graph':>12} {'eager/ae':>9} {'graph/ae':>9}")
+    ratios = {"eager": [], "graph": []}
+    losses = {}
+    for number in range(1, arguments.pairs + 1):
+        seconds = {}
+        for side, command in commands.items():
+            epochs = run_epochs(command)
+            seconds[side] = statistics.median(epoch["seconds"] for epoch in epochs)
+            losses[side] = epochs[-1]["train_loss"]
+        for side, found in ratios.items():
+            found.append(seconds[side] / seconds["ae"])
+        print(f"{number:>5} " + " ".join(f"{1000 * value:>9.3f} ms" for value in seconds.values()) +
+              "".join(f" {found[-1]:>9.2f}" for found in ratios.values()), flush=True)
+    print("training loss of the last epoch: " +
+          ", ".join(f"{side} {loss:.4f}" for side, loss in losses.items()))
+    for side, name in (("eager", "eager"), ("graph", "with CUDA graphs")):
+        found = ratios[side]
+        print(f"an epoch in PyTorch, {name}, takes {statistics.median(found):.2f} times as long as in ae "
+              f"(median of {len(found)} rounds, {min(found):.2f} to {max(found):.2f})")
+    # Initial weights and shuffles differ, so losses do a little; a side that did not do the work
+    # would be fast and wrong.
+    if max(losses.values()) > 1.1 * min(losses.values()):
+        sys.exit("compare: the sides did not learn the same: their losses differ by more than 10 %")
+
+
+def require_images(images):
+    if not images.exists():
+        sys.exit(f"compare: {images} is not there; run tools/fetch_mnist.sh")
+
+
+def compare_on_cpu(arguments, images, ours, theirs):
     blas = blas_of_torch()
     cores = len(os.sched_getaffinity(0))
     print(f"{cpu_model()}, {cores} cores")
@@ -66,19 +112,7 @@ def main():
     if not any(name in path.lower() for path in blas for name in ("openblas", "mkl", "blis")):
         sys.exit("compare: that is the reference BLAS, several times slower than PyTorch deserves; "
                  "install libopenblas0-pthread")
-    images = data_directory() / "mnist" / "train-images-idx3-ubyte"
-    if not images.exists():
-        sys.exit(f"compare: {images} is not there; run tools/fetch_mnist.sh")
-
-    run_folder = tempfile.TemporaryDirectory(prefix="ae-compare-")
-
-    def ours(threads):
-        return [arguments.ae, "train", "--device", "cpu", "--threads", str(threads), "--json",
-                "--no-report", "--epochs", str(arguments.epochs), "--out", run_folder.name]
-
-    def theirs(threads):
-        return [sys.executable, ROOT / "tools/compare/pytorch_autoencoder.py", images, "--epochs",
-                str(arguments.epochs), "--threads", str(threads)]
+    require_images(images)
 
     counts = sorted({1, 2, cores // 2, cores} & set(range(1, cores + 1)))
     our_threads = min(counts, key=lambda count: median_epoch(ours(count)))
@@ -93,6 +127,39 @@ def main():
         print(f"{pair:>4} {our_seconds:>8.3f} s {their_seconds:>8.3f} s {ratios[-1]:>7.2f}", flush=True)
     print(f"an epoch in PyTorch takes {statistics.median(ratios):.2f} times as long as in ae "
           f"(median of {len(ratios)} pairs, {min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to compare [cpu]")
+    parser.add_argument("--pairs", type=int, default=7, help="runs of each side [7]")
+    parser.add_argument("--epochs", type=int, default=4, help="epochs a run, the first not counted [4]")
+    parser.add_argument("--ae", help="the program to time [build/release/src/ae; of build/cuda on a GPU]")
+    arguments = parser.parse_args()
+    if arguments.pairs < 1 or arguments.epochs < 2:
+        parser.error("--pairs must be at least 1 and --epochs at least 2")
+    on_gpu = arguments.device == "cuda"
+    program = arguments.ae or ROOT / ("build/cuda/src/ae" if on_gpu else "build/release/src/ae")
+    images = data_directory() / "mnist" / "train-images-idx3-ubyte"
+    run_folder = tempfile.TemporaryDirectory(prefix="ae-compare-")
+
+    def ours(*options):
+        return [program, "train", "--device", arguments.device, *options, "--json", "--no-report",
+                "--epochs", str(arguments.epochs), "--out", run_folder.name]
+
+    def theirs(*options):
+        return [sys.executable, ROOT / "tools/compare/pytorch_autoencoder.py", images, "--epochs",
+                str(arguments.epochs), *options]
+
+    if on_gpu:
+        require_images(images)
+        compare_on_gpu(arguments, ours,
+                       lambda mode: theirs("--device", "cuda", "--mode", mode))
+    else:
+        compare_on_cpu(arguments, images,
+                       lambda threads: ours("--threads", str(threads)),
+                       lambda threads: theirs("--threads", str(threads)))
 
 
 if __name__ == "__main__":
