@@ -63,7 +63,7 @@ driver=$(ask_card driver_version)
 
 build=build/cuda
 ae=$build/src/ae
-ae_tests=$build/tests/ae_tests
+cuda_programs=("$build/tests/ae_tests" "$build/tests/ae_cuda_test")
 cuda_cases='*cuda*:*Cuda*:*CUDA*'
 work=build/gpu-check
 epochs=50
@@ -217,14 +217,24 @@ tests() {
   return "$failed"
 }
 
+# What runs on the GPU alone, under the command that is given, if any.
+run_cuda_cases() { # COMMAND…
+  local program failed=0
+  for program in "${cuda_programs[@]}"; do
+    AE_REQUIRE_GPU=1 "$@" "$program" --gtest_filter="$cuda_cases" || failed=$?
+  done
+  return "$failed"
+}
+
 cuda_tests() {
   need_program
   local status=0 passed
-  AE_REQUIRE_GPU=1 "$ae_tests" --gtest_filter="$cuda_cases" | tee "$work/cuda_tests.txt" || status=$?
-  passed=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$work/cuda_tests.txt")
-  figure "test cases passed on the GPU" "${passed:-0}"
-  echo "${passed:-0} test cases passed on the GPU"
-  [[ $status -eq 0 && ${passed:-0} -gt 0 ]]
+  run_cuda_cases env | tee "$work/cuda_tests.txt" || status=$?
+  passed=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$work/cuda_tests.txt" |
+    awk '{ sum += $1 } END { print sum + 0 }')
+  figure "test cases passed on the GPU" "$passed"
+  echo "$passed test cases passed on the GPU"
+  [[ $status -eq 0 && $passed -gt 0 ]]
 }
 
 need_sanitizer() { # TOOL
@@ -237,8 +247,7 @@ need_sanitizer() { # TOOL
 # every call itself.
 sanitizer() { # TOOL
   need_sanitizer "$1"
-  AE_REQUIRE_GPU=1 compute-sanitizer --tool "$1" --report-api-errors no --error-exitcode 9 \
-    "$ae_tests" --gtest_filter="$cuda_cases"
+  run_cuda_cases compute-sanitizer --tool "$1" --report-api-errors no --error-exitcode 9
 }
 
 leaks() {

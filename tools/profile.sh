@@ -73,12 +73,13 @@ say "Time by kernel, by NVTX range, and in the CUDA API"
 command_line nsys stats --force-export=true --report cuda_gpu_kern_sum --report nvtx_gpu_proj_sum \
   --report cuda_api_sum "$out/train.nsys-rep"
 
-# In a graph, operations are ranges only while it is recorded. The benchmark launches them one by one.
+# In a graph, operations are ranges only while it is recorded. Beside the CPU they are called one by one.
 say "Time of each kernel by operation (forward, loss, backward, Adam)"
-command_line "${timeline[@]}" --output="$out/bench" "$ae" bench --device cuda --repeats 1
-command_line nsys stats --force-export=true --report nvtx_kern_sum "$out/bench.nsys-rep"
+command_line "${timeline[@]}" --output="$out/operations" "$ae" train --device check --limit 5000 \
+  --epochs 1 --no-report --out "$out/run"
+command_line nsys stats --force-export=true --report nvtx_kern_sum "$out/operations.nsys-rep"
 
-# gemm_kernel stands in for cuBLAS on the emulated device and never runs here.
+# gemm_kernel stands in for cuBLAS on the emulated device; no training runs it here.
 kernels=$(cat kernels/*.cu | grep -oE '[a-z0-9_]+_kernel\(' | tr -d '(' | grep -vx gemm_kernel | sort -u)
 # The first launches are of the recording and of cold caches.
 ncu=(ncu --graph-profiling node --set full --launch-skip 5 --launch-count 3 --force-overwrite)

@@ -36,8 +36,9 @@ done
 echo "1/4 dependencies"
 tools/install_dependencies.sh "${yes[@]}"
 
-echo "2/4 build (release; this version has no CUDA backend, so it trains on the CPU)"
+echo "2/4 build (release)"
 tools/build.sh release -DAE_BUILD_TESTS=OFF
+sed -n 's/^-- CUDA backend: /    CUDA backend: /p' build/release/build.log
 
 echo "3/4 MNIST"
 tools/fetch_mnist.sh mnist

@@ -106,9 +106,14 @@ class Program(ProgramTest):
 
     def test_info(self):
         text = self.ok("info")
-        for part in ("cpu", "threads", "oneDNN", "cuda", "no CUDA"):
+        for part in ("cpu", "threads", "oneDNN", "cuda", "simt", "check"):
             self.assertIn(part, text)
         line, = self.json_lines(self.ok("info", "--json"))
+        for device in line["devices"]:
+            self.assertEqual(device["why_not"] == "", device["usable"])
+            self.assertIn(device["why_not"], text)
+        # CUDA is listed where the build has it, also without a driver.
+        self.assertEqual("cuBLAS" in line["libraries"], "no CUDA backend" not in text)
         self.assertTrue([device for device in line["devices"] if device["name"] == "cpu"][0]["usable"])
 
     def test_bench(self):

@@ -1,5 +1,6 @@
 """Every kind of trouble gives one clear line, the right exit code, and no half-written file."""
 
+import json
 import os
 import resource
 import struct
@@ -118,9 +119,25 @@ class BadRequest(ProgramTest):
                 self.fails(2, says, "train", "--data", "data.idx", "--out", "run", *arguments)
 
     def test_cuda_where_there_is_none(self):
-        self.fails(1, ["cuda", "no CUDA backend"], "train", "--data", "data.idx", "--device", "cuda")
-        self.fails(1, ["cuda:1", "no CUDA backend"], "train", "--data", "data.idx", "--device",
-                   "cuda:1")
+        """Without a GPU the error says what is missing: the driver, the card, or CUDA in the build."""
+        devices = json.loads(self.ok("info", "--json"))["devices"]
+        gpus = [device for device in devices if device["name"].startswith("cuda")]
+        if gpus[0]["usable"]:
+            self.fails(1, f"there is no GPU {len(gpus)}", "train", "--data", "data.idx", "--device",
+                       f"cuda:{len(gpus)}")
+            return
+        self.assertRegex(gpus[0]["why_not"], "^(no GPU: .+|this build has no CUDA backend .+)$")
+        for device in ("cuda", "cuda:1"):
+            self.fails(1, [device, gpus[0]["why_not"]], "train", "--data", "data.idx", "--device",
+                       device)
+
+    def test_what_only_gpus_know(self):
+        for option, value in (("--precision", "tf32"), ("--gemm", "cublaslt")):
+            self.fails(2, [value, "GPU"], "train", "--data", "data.idx", "--device", "cpu", option,
+                       value)
+            self.fails(2, "no-such-thing", "train", "--data", "data.idx", option, "no-such-thing")
+        self.fails(2, "GPU memory", "train", "--data", "data.idx", "--gpu-memory", "-1")
+        self.fails(2, "abacus", "train", "--data", "data.idx", "--device", "check:abacus")
 
 
 class BadPlaces(ProgramTest):

@@ -98,6 +98,7 @@ class GpuCheck(unittest.TestCase):
         self.program("tree/tools/fetch_mnist.sh", "")
         self.program("tree/build/cuda/src/ae", AE)
         self.program("tree/build/cuda/tests/ae_tests", AE_TESTS)
+        self.program("tree/build/cuda/tests/ae_cuda_test", AE_TESTS.replace("29", "9"))
         (self.tree / "tools/kernel_resources.py").write_text("print('40 registers')\n")
         self.program("bin/nvidia-smi", NVIDIA_SMI)
         self.program("bin/cmake", 'echo "cmake version 3.25.1"; echo "$*" >> cmake.log')
@@ -149,7 +150,7 @@ class GpuCheck(unittest.TestCase):
             self.assert_section(report, title, "passed")
         self.assertEqual(report.count("\n## "), len(SECTIONS))
         for text in (f"| test loss (BCE) after 50 epochs | 0.09168 | {CARD} |",
-                     f"| test cases passed on the GPU | 29 | {CARD} |",
+                     f"| test cases passed on the GPU | 38 | {CARD} |",
                      f"| an epoch in ae bench, tf32 | 0.0100 s (median) | {CARD} |",
                      "1.50 times as long as in ae", "999.1", "40 registers", "release 13.0",
                      "1 passed, 0 failed, 0 skipped"):
@@ -178,6 +179,13 @@ class GpuCheck(unittest.TestCase):
         self.assertIn("failed: One", report)
         for title in SECTIONS[4:]:
             self.assert_section(report, title, "passed")
+
+    def test_a_crash_on_the_gpu(self):
+        self.program("tree/build/cuda/tests/ae_tests", "exit 139\n")
+        done, report = self.check()
+        self.assertEqual(done.returncode, 1)
+        self.assert_section(report, "tests on the GPU alone", "failed")
+        self.assertIn(f"| test cases passed on the GPU | 9 | {CARD} |", report)
 
     def test_a_finding_of_a_sanitizer(self):
         self.program("bin/compute-sanitizer", 'case "$*" in *racecheck*) echo hazard; exit 9 ;; esac')

@@ -13,6 +13,10 @@ class Memory {
  public:
   /// Hands out `limit` bytes at most; 0 is as much as there is.
   Memory(int device, cudaStream_t stream, std::size_t limit);
+  /// Waits for what was freed: a pool must not go before it.
+  ~Memory() { static_cast<void>(cudaStreamSynchronize(stream_)); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
 
   /// Fresh memory, aligned to 256 bytes, holding anything; not null, also for no bytes.
   /// @throws Error with what was asked for and what is free, if there is not enough.

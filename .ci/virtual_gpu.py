@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Runs the compiled CUDA program and its tests where a program imitates a GPU, in several orders of
+whatever CUDA leaves open, and judges the reports: no error, no warning, no leak, no read of memory
+that nothing wrote, no training step of more nodes than promised.
+
+Usage: .ci/virtual_gpu.py RUNNER
+
+  RUNNER   is called as RUNNER PROGRAM ARGUMENT…; the build preset `virtual` makes programs for it
+
+Closes with "virtual-gpu: N passed, N failed", runs of a program being counted.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build/virtual"
+SEEDS = (1, 2, 3)
+MOST_NODES_A_STEP = 10
+
+
+def faults(report):
+    """Lines, one for each thing that a run's report holds against it."""
+    for message in report["error_messages"] + report["warning_messages"]:
+        yield message
+    if report["uninitialised_reads"]:
+        yield f"{report['uninitialised_reads']} reads of memory that nothing wrote"
+    for what, count in report["leaks"].items():
+        if what != "list" and count:
+            yield f"leaked {what}: {count}"
+    if not report["kernels"]:
+        yield "no kernel ran"
+
+
+def run(runner, name, seed, command, most_nodes=None):
+    """True if the program ended well and nothing is held against it. Prints one line, and if not
+    also the end of its output."""
+    with tempfile.TemporaryDirectory() as folder:
+        report_path = pathlib.Path(folder) / "report.json"
+        environment = dict(os.environ, AE_REQUIRE_GPU="1", FAKECUDA_SEED=str(seed),
+                           FAKECUDA_RACECHECK="1", FAKECUDA_INITCHECK="1",
+                           FAKECUDA_REPORT=str(report_path))
+        done = subprocess.run([runner, *command, *(["--out", folder] if "train" in command else [])],
+                              env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, cwd=ROOT)
+        report = json.loads(report_path.read_text()) if report_path.exists() else None
+    wrong = [f"exit status {done.returncode}"] if done.returncode else []
+    wrong += faults(report) if report else ["no report was written"]
+    nodes = report["nodes_per_graph"] if report else []
+    if most_nodes and (not nodes or max(nodes) > most_nodes):
+        wrong.append(f"graphs of {nodes} nodes, a step has at most {most_nodes}")
+    launched = sum(kernel["launches"] for kernel in report["kernels"]) if report else 0
+    print(f"{name}, seed {seed}: {'FAILED: ' + '; '.join(wrong) if wrong else 'passed'} "
+          f"({launched} kernel launches)", flush=True)
+    if wrong:
+        print(done.stdout[-4000:], flush=True)
+    return not wrong
+
+
+def main(runner):
+    subprocess.run([ROOT / "tools/build.sh", "virtual", "-DAE_BUILD_TESTS=ON"], check=True)
+    train = [BUILD / "src/ae", "train", "--limit", "600", "--epochs", "2", "--no-report"]
+    passed = failed = 0
+    for seed in SEEDS:
+        for name, command, most_nodes in (
+                ("operations, steps, trainings",
+                 [BUILD / "tests/ae_tests", "--gtest_filter=*cuda*:Gpu.*"], None),
+                ("what only a GPU has", [BUILD / "tests/ae_cuda_test"], None),
+                ("ae train", [*train, "--device", "cuda"], MOST_NODES_A_STEP),
+                ("ae train beside the CPU", [*train, "--device", "check"], None)):
+            if run(runner, name, seed, [str(word) for word in command], most_nodes):
+                passed += 1
+            else:
+                failed += 1
+    print(f"virtual-gpu: {passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1]))
