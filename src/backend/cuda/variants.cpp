@@ -270,7 +270,8 @@ class Variants {
     const std::int64_t weight = inputs_ * units_;
     const std::int64_t sizes[] = {weight, units_, weight, inputs_};
     const std::int64_t count = 2 * weight + units_ + inputs_;
-    AdamArguments arguments{.parameters = arrays_.random(count),
+    AdamArguments arguments{.options = {},
+                            .parameters = arrays_.random(count),
                             .gradients = arrays_.random(count),
                             .m = arrays_.random(count),
                             .v = arrays_.random(count),
