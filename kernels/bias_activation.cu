@@ -1,14 +1,14 @@
-// y = activation(y + bias), in place, y (rows, cols), bias (cols).
+// y = f(z) with z = y + bias, in place, y (rows, cols), bias (cols); z is kept as well, if asked
+// for.
 //
 // One block a row, its threads along the columns: contiguous accesses, 16 bytes a thread where the
 // row length allows; the bias stays in cache, since every block reads it.
 //
 // Traffic: 8 bytes an element, 4 read and 4 written.
-// The bias is not counted.
+// The bias is not counted; z, where it is kept, is 4 more.
 
-#include "for_activation.hpp"
+#include "activations.hpp"
 #include "kernels.hpp"
-#include "math.hpp"
 #include "pack.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
@@ -17,9 +17,10 @@ namespace {
 
 constexpr int kThreads = 128;
 
-template <Activation kActivation, int kWidth>
+template <typename Formula, int kWidth>
 __global__ void __launch_bounds__(kThreads)
-    bias_activation_kernel(const float* bias, float* y, std::int64_t rows, std::int64_t cols) {
+    bias_activation_kernel(const float* bias, float* y, float* z, std::int64_t rows,
+                           std::int64_t cols) {
   for (std::int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     for (std::int64_t c = std::int64_t{threadIdx.x} * kWidth; c < cols; c += kThreads * kWidth) {
       Pack<kWidth> pack = load_pack<kWidth>(y + row * cols + c);
@@ -27,7 +28,10 @@ __global__ void __launch_bounds__(kThreads)
         const Pack<kWidth> b = load_pack<kWidth>(bias + c);
         for (int i = 0; i < kWidth; ++i) pack.value[i] += b.value[i];
       }
-      for (int i = 0; i < kWidth; ++i) pack.value[i] = math::activate<kActivation>(pack.value[i]);
+      if constexpr (Formula::kSlopeFromInput) {
+        if (z != nullptr) store_pack<kWidth>(z + row * cols + c, pack);
+      }
+      for (int i = 0; i < kWidth; ++i) pack.value[i] = Formula::value(pack.value[i]);
       store_pack<kWidth>(y + row * cols + c, pack);
     }
   }
@@ -35,16 +39,16 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void bias_activation(Activation activation, const float* bias, float* y, std::int64_t rows,
-                     std::int64_t cols, Stream stream) {
+void bias_activation(Activation activation, const float* bias, float* y, float* z,
+                     std::int64_t rows, std::int64_t cols, Stream stream) {
   if (rows == 0 || cols == 0) return;
   if (bias == nullptr && activation == Activation::identity) return;
   const LaunchShape shape{dim3(static_cast<unsigned>(rows)), dim3(kThreads)};
-  for_activation(activation, [&]<Activation kActivation>() {
-    if (packs_of_four(cols, y, bias)) {
-      AE_LAUNCH((bias_activation_kernel<kActivation, 4>), shape, stream, bias, y, rows, cols);
+  for_activation(activation, [&]<typename Formula>() {
+    if (packs_of_four(cols, y, bias, z)) {
+      AE_LAUNCH((bias_activation_kernel<Formula, 4>), shape, stream, bias, y, z, rows, cols);
     } else {
-      AE_LAUNCH((bias_activation_kernel<kActivation, 1>), shape, stream, bias, y, rows, cols);
+      AE_LAUNCH((bias_activation_kernel<Formula, 1>), shape, stream, bias, y, z, rows, cols);
     }
   });
 }

@@ -35,9 +35,10 @@ struct GatherRowsChosen {
 void gather(const GatherSource& source, const GatherRowsChosen& chosen, float* x, std::int64_t rows,
             std::int64_t cols, Stream stream);
 
-/// y = activation(y + bias) in place; bias may be null.
-void bias_activation(Activation activation, const float* bias, float* y, std::int64_t rows,
-                     std::int64_t cols, Stream stream);
+/// y = f(z), z = y + bias, in place; bias may be null. Where the activation's slope needs z, it is
+/// also written to `z` (rows, cols) unless that is null.
+void bias_activation(Activation activation, const float* bias, float* y, float* z,
+                     std::int64_t rows, std::int64_t cols, Stream stream);
 
 /// Scratch of the kernels that sum over the whole batch: partial sums of their blocks, and counters
 /// that tell a block that it is the last one, zero between launches.
@@ -55,8 +56,9 @@ struct ColumnSumScratchSizes {
 };
 ColumnSumScratchSizes column_sum_scratch(std::int64_t rows, std::int64_t cols);
 
-/// dx = dx ⊙ f'(z), given y = f(z), in place; sums[c] = Σ over rows of dx[:, c].
-void activation_gradient(Activation activation, const float* y, float* dx, std::int64_t rows,
+/// dx = dx ⊙ f'(z), in place; sums[c] = Σ over rows of dx[:, c]. `saved` is y = f(z), or z where
+/// the slope needs that (slope_from_input).
+void activation_gradient(Activation activation, const float* saved, float* dx, std::int64_t rows,
                          std::int64_t cols, float* sums, const ColumnSumScratch& scratch,
                          Stream stream);
 

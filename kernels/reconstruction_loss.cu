@@ -10,7 +10,7 @@
 
 #include "column_sums.cuh"
 #include "kernels.hpp"
-#include "math.hpp"
+#include "losses.hpp"
 #include "pack.cuh"
 #include "reduce.cuh"
 
@@ -20,8 +20,8 @@ namespace {
 
 template <typename Formula, int kWidth>
 __global__ void __launch_bounds__(kColumnSumThreads)
-    reconstruction_loss_kernel(LossArguments arguments, std::int64_t rows, std::int64_t cols,
-                               ColumnSumScratch scratch) {
+    reconstruction_loss_kernel(Formula formula, LossArguments arguments, std::int64_t rows,
+                               std::int64_t cols, ColumnSumScratch scratch) {
   float loss = 0.0F;
   sum_columns<kWidth>(rows, cols, scratch, arguments.dbias,
                       [&](std::int64_t row, std::int64_t col, float* sum) {
@@ -32,8 +32,8 @@ __global__ void __launch_bounds__(kColumnSumThreads)
                         Pack<kWidth> gradient;
                         for (int i = 0; i < kWidth; ++i) {
                           const float logit = z.value[i] + bias.value[i];
-                          const math::LossAndGradient here =
-                              Formula::at(logit, Formula::prepare(logit), target.value[i]);
+                          const losses::LossAndGradient here =
+                              formula.at(logit, formula.prepare(logit), target.value[i]);
                           gradient.value[i] = arguments.gradient_scale * here.gradient;
                           sum[i] += gradient.value[i];
                           loss += here.loss;
@@ -61,14 +61,15 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 void reconstruction_loss(const LossArguments& arguments, std::int64_t rows, std::int64_t cols,
                          const ColumnSumScratch& scratch, Stream stream) {
   if (cols == 0) return;
-  math::for_loss(arguments.loss, arguments.activation, [&]<typename Formula>() {
+  const activations::Any output{arguments.activation};
+  losses::for_loss(arguments.loss, output, [&]<typename Formula>(const Formula& formula) {
     if (packs_of_four(cols, arguments.z, arguments.bias, arguments.target, arguments.dz,
                       arguments.dbias, scratch.columns)) {
       AE_LAUNCH((reconstruction_loss_kernel<Formula, 4>), column_sum_shape(rows, cols, 4), stream,
-                arguments, rows, cols, scratch);
+                formula, arguments, rows, cols, scratch);
     } else {
       AE_LAUNCH((reconstruction_loss_kernel<Formula, 1>), column_sum_shape(rows, cols, 1), stream,
-                arguments, rows, cols, scratch);
+                formula, arguments, rows, cols, scratch);
     }
   });
 }

@@ -7,7 +7,7 @@
 // Besides, 8 are written a row. The bias, which every row reads again, is taken to come from cache.
 
 #include "kernels.hpp"
-#include "math.hpp"
+#include "losses.hpp"
 #include "pack.cuh"
 #include "reduce.cuh"
 
@@ -19,8 +19,8 @@ constexpr int kThreads = 128;
 
 template <typename Formula, int kWidth>
 __global__ void __launch_bounds__(kThreads)
-    row_losses_kernel(const float* z, const float* bias, const float* target, double* sums,
-                      std::int64_t cols) {
+    row_losses_kernel(Formula formula, const float* z, const float* bias, const float* target,
+                      double* sums, std::int64_t cols) {
   const std::int64_t begin = std::int64_t{blockIdx.x} * cols;
   float loss = 0.0F;
   for (std::int64_t c = std::int64_t{threadIdx.x} * kWidth; c < cols; c += kThreads * kWidth) {
@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kThreads)
     const Pack<kWidth> t = load_pack<kWidth>(target + begin + c);
     for (int i = 0; i < kWidth; ++i) {
       const float logit = logits.value[i] + b.value[i];
-      loss += Formula::at(logit, Formula::prepare(logit), t.value[i]).loss;
+      loss += formula.at(logit, formula.prepare(logit), t.value[i]).loss;
     }
   }
   const double sum = block_sum<kThreads>(static_cast<double>(loss));
@@ -43,11 +43,14 @@ void row_losses(Loss loss, Activation activation, const float* z, const float* b
                 Stream stream) {
   if (rows == 0) return;
   const LaunchShape shape{dim3(static_cast<unsigned>(rows)), dim3(kThreads)};
-  math::for_loss(loss, activation, [&]<typename Formula>() {
+  const activations::Any output{activation};
+  losses::for_loss(loss, output, [&]<typename Formula>(const Formula& formula) {
     if (packs_of_four(cols, z, bias, target)) {
-      AE_LAUNCH((row_losses_kernel<Formula, 4>), shape, stream, z, bias, target, sums, cols);
+      AE_LAUNCH((row_losses_kernel<Formula, 4>), shape, stream, formula, z, bias, target, sums,
+                cols);
     } else {
-      AE_LAUNCH((row_losses_kernel<Formula, 1>), shape, stream, z, bias, target, sums, cols);
+      AE_LAUNCH((row_losses_kernel<Formula, 1>), shape, stream, formula, z, bias, target, sums,
+                cols);
     }
   });
 }

@@ -31,9 +31,6 @@ using test::Target;
 
 constexpr std::int64_t kRows = 5;
 constexpr std::int64_t kInputs = 10;
-constexpr std::array kActivations{Activation::identity, Activation::relu, Activation::sigmoid,
-                                  Activation::tanh};
-
 double activate(Activation activation, double z) {
   switch (activation) {
     case Activation::identity:
@@ -44,12 +41,38 @@ double activate(Activation activation, double z) {
       return 1 / (1 + std::exp(-z));
     case Activation::tanh:
       return std::tanh(z);
+    case Activation::leaky_relu:
+      return z > 0 ? z : 0.01 * z;
+    case Activation::elu:
+      return z > 0 ? z : std::exp(z) - 1;
+    case Activation::gelu:
+      return z * (1 + std::erf(z / std::sqrt(2.0))) / 2;
+    case Activation::silu:
+      return z / (1 + std::exp(-z));
+    case Activation::softplus:
+      return std::log(1 + std::exp(z));
   }
   return std::numeric_limits<double>::quiet_NaN();
 }
 
-/// A model's loss in double, summed over all rows and elements, and how near a relu's
-/// pre-activations come to its kink at zero.
+/// The loss of one element, an output beside its target.
+double loss_of_element(Loss loss, double y, double t) {
+  const double d = std::abs(y - t);
+  switch (loss) {
+    case Loss::bce:
+      return -t * std::log(y) - (1 - t) * std::log(1 - y);
+    case Loss::mse:
+      return d * d;
+    case Loss::mae:
+      return d;
+    case Loss::huber:
+      return d < 1 ? d * d / 2 : d - 0.5;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+/// A model's loss in double, summed over all rows and elements, and how near it comes to a kink, of
+/// an activation or of the loss, where it has no derivative.
 struct DoubleLoss {
   double value = 0;
   double nearest_kink = std::numeric_limits<double>::infinity();
@@ -73,7 +96,7 @@ DoubleLoss loss_of(const ModelSpec& spec, const std::vector<double>& parameters,
                parameters[static_cast<std::size_t>(slice.weight + input * slice.units + unit)];
         }
         const Activation activation = layers[layer].activation;
-        if (activation == Activation::relu) {
+        if (activation == Activation::relu || activation == Activation::leaky_relu) {
           result.nearest_kink = std::min(result.nearest_kink, std::abs(z));
         }
         y.push_back(activate(activation, z));
@@ -82,8 +105,11 @@ DoubleLoss loss_of(const ModelSpec& spec, const std::vector<double>& parameters,
     }
     for (std::size_t i = 0; i < x.size(); ++i) {
       const auto t = static_cast<double>(sample[i]);
-      result.value += loss == Loss::bce ? -t * std::log(x[i]) - (1 - t) * std::log(1 - x[i])
-                                        : (x[i] - t) * (x[i] - t);
+      result.value += loss_of_element(loss, x[i], t);
+      // Where a relu is shut and its target 0, both stay where they are.
+      if (loss == Loss::mae && x[i] != t) {
+        result.nearest_kink = std::min(result.nearest_kink, std::abs(x[i] - t));
+      }
     }
   }
   return result;
@@ -209,17 +235,22 @@ void check_gradients(const std::vector<std::unique_ptr<Backend>>& backends, cons
   }
 }
 
-/// Every activation, with every loss and output activation that go together.
+/// Every activation in the hidden layers, and every loss with every output activation that goes
+/// with it.
 void check_all(const std::vector<std::int64_t>& hidden) {
   std::vector<std::unique_ptr<Backend>> backends;
   for (const Target& target : test::devices()) backends.push_back(target.make());
-  for (const Activation activation : kActivations) {
+  for (const Activation activation : test::kAllActivations) {
     SCOPED_TRACE(to_string(activation));
     check_gradients(backends, dense_autoencoder({kInputs}, hidden, activation), Loss::bce);
-    for (const Activation output : kActivations) {
-      SCOPED_TRACE(to_string(output));
-      check_gradients(backends, dense_autoencoder({kInputs}, hidden, activation, output),
-                      Loss::mse);
+  }
+  std::size_t turn = 0;
+  for (const Loss loss : {Loss::mse, Loss::mae, Loss::huber}) {
+    for (const Activation output : test::kAllActivations) {
+      const Activation activation = test::kAllActivations[turn++ % 5];
+      SCOPED_TRACE(std::string(to_string(loss)) + " of " + std::string(to_string(output)) +
+                   " after " + std::string(to_string(activation)));
+      check_gradients(backends, dense_autoencoder({kInputs}, hidden, activation, output), loss);
     }
   }
 }

@@ -13,6 +13,10 @@
 
 #include <gtest/gtest.h>
 
+#include "activations.hpp"
+#include "losses.hpp"
+#include "oracle.hpp"
+
 namespace ae {
 namespace {
 
@@ -107,45 +111,111 @@ TEST(Math, HyperbolicTangent) {
   EXPECT_TRUE(std::isnan(formula(kNan)));
 }
 
-TEST(Math, ReluAndIdentity) {
+TEST(Math, PiecewiseLinearOnes) {
   for (const float z : {-1e30F, -1.0F, -kDenormal, -0.0F, 0.0F, kDenormal, 1.0F, 1e30F}) {
-    EXPECT_EQ(math::activate<Activation::relu>(z), std::max(z, 0.0F)) << z;
-    EXPECT_EQ(math::activate<Activation::identity>(z), z) << z;
+    EXPECT_EQ(activations::Relu::value(z), std::max(z, 0.0F)) << z;
+    EXPECT_EQ(activations::LeakyRelu::value(z), z < 0 ? 0.01F * z : z) << z;
+    EXPECT_EQ(activations::Identity::value(z), z) << z;
   }
-  EXPECT_TRUE(std::isnan(math::activate<Activation::relu>(kNan)));
-  EXPECT_TRUE(std::isnan(math::activate<Activation::identity>(kNan)));
+}
+
+TEST(Math, ExponentialLinearUnit) {
+  const auto formula = [](float z) { return activations::Elu::value(z); };
+  expect_within(4.0, -90, 20, formula, [](double z) { return z < 0 ? std::expm1(z) : z; });
+  EXPECT_EQ(formula(-kDenormal), -kDenormal);
+  EXPECT_EQ(formula(-kInfinity), -1.0F);
+}
+
+TEST(Math, Softplus) {
+  const auto formula = [](float z) { return activations::Softplus::value(z); };
+  expect_within(4.0, -80, 80, formula, [](double z) { return std::log1p(std::exp(z)); });
+  EXPECT_EQ(formula(1e30F), 1e30F);
+  EXPECT_NEAR(formula(-1e30F), 0, 1e-37);
+}
+
+TEST(Math, GaussianErrorLinearUnit) {
+  const auto formula = [](float z) { return activations::Gelu::value(z); };
+  const auto exact = [](double z) { return z * 0.5 * std::erfc(-z / std::sqrt(2.0)); };
+  expect_within(6.0, 0, 20, formula, exact);
+  // Below zero the tail's exponent costs a rounding in proportion to z².
+  for (double z = -12; z < 0; z += 0.0007) {
+    EXPECT_NEAR(static_cast<double>(formula(static_cast<float>(z))),
+                exact(static_cast<double>(static_cast<float>(z))),
+                6e-7 * (1 + z * z / 4) * std::abs(exact(z)))
+        << z;
+  }
+  EXPECT_EQ(formula(0.0F), 0.0F);
+  EXPECT_EQ(formula(1e30F), 1e30F);
+}
+
+TEST(Math, SigmoidLinearUnit) {
+  const auto formula = [](float z) { return activations::Silu::value(z); };
+  expect_within(4.0, -80, 80, formula, [](double z) { return z / (1 + std::exp(-z)); });
+  EXPECT_EQ(formula(0.0F), 0.0F);
+  EXPECT_EQ(formula(1e30F), 1e30F);
+}
+
+/// f(z) in double, from the definition.
+double exact_activation(Activation activation, double z) {
+  switch (activation) {
+    case Activation::identity:
+      return z;
+    case Activation::relu:
+      return std::max(z, 0.0);
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-z));
+    case Activation::tanh:
+      return std::tanh(z);
+    case Activation::leaky_relu:
+      return std::max(z, 0.01 * z);
+    case Activation::elu:
+      return z > 0 ? z : std::expm1(z);
+    case Activation::gelu:
+      return z * 0.5 * std::erfc(-z / std::sqrt(2.0));
+    case Activation::silu:
+      return z / (1 + std::exp(-z));
+    case Activation::softplus:
+      return std::log1p(std::exp(z));
+  }
+  return 0;
 }
 
 TEST(Math, SlopesAreThoseOfTheActivations) {
   // Against a difference quotient of the double function; its own error is of the order of 1e-10.
   constexpr double kStep = 1e-5;
-  const auto check = [](auto activate, auto slope, auto exact) {
-    for (double z = -20.003; z <= 20; z += 0.01) {  // never at relu's kink
-      const double quotient = (exact(z + kStep) - exact(z - kStep)) / (2 * kStep);
-      const float y = activate(static_cast<float>(z));
-      EXPECT_NEAR(static_cast<double>(slope(y)), quotient, 1e-6) << "at " << z;
-    }
-  };
-  check([](float z) { return math::activate<Activation::identity>(z); },
-        [](float y) { return math::activation_slope<Activation::identity>(y); },
-        [](double z) { return z; });
-  check([](float z) { return math::activate<Activation::relu>(z); },
-        [](float y) { return math::activation_slope<Activation::relu>(y); },
-        [](double z) { return std::max(z, 0.0); });
-  check([](float z) { return math::activate<Activation::sigmoid>(z); },
-        [](float y) { return math::activation_slope<Activation::sigmoid>(y); },
-        [](double z) { return 1 / (1 + std::exp(-z)); });
-  check([](float z) { return math::activate<Activation::tanh>(z); },
-        [](float y) { return math::activation_slope<Activation::tanh>(y); },
-        [](double z) { return std::tanh(z); });
-  EXPECT_EQ(math::activation_slope<Activation::relu>(0.0F), 0.0F);
+  int seen = 0;
+  for (const Activation activation : test::kAllActivations) {
+    for_activation(activation, [&]<typename Formula>() {
+      ++seen;
+      SCOPED_TRACE(Formula::kName);
+      for (double z = -20.003; z <= 20; z += 0.01) {  // never at a kink
+        const double quotient =
+            (exact_activation(activation, z + kStep) - exact_activation(activation, z - kStep)) /
+            (2 * kStep);
+        const auto input = static_cast<float>(z);
+        const float y = Formula::value(input);
+        EXPECT_NEAR(static_cast<double>(slope_of(Formula{}, input, y)), quotient, 1e-6) << z;
+        EXPECT_NEAR(static_cast<double>(y),
+                    exact_activation(activation, static_cast<double>(input)),
+                    2e-6 * (1 + std::abs(z)))
+            << z;
+        // The same, chosen as a kernel runs.
+        const activations::Any any{activation};
+        EXPECT_EQ(any.value(input), y) << z;
+        EXPECT_EQ(slope_of(any, input, y), slope_of(Formula{}, input, y)) << z;
+      }
+      EXPECT_TRUE(std::isnan(Formula::value(kNan)));
+    });
+  }
+  EXPECT_EQ(seen, 9);
+  EXPECT_EQ(activations::Relu::slope(0.0F), 0.0F);
 }
 
 constexpr std::array kTargets{0.0F, kDenormal, 1.0F / 255, 0.25F, 0.5F, 254.0F / 255, 1.0F};
 
 TEST(Math, CrossEntropyFollowsItsDefinition) {
   const auto at = [](float z, float t) {
-    return math::BinaryCrossEntropy::at(z, math::BinaryCrossEntropy::prepare(z), t);
+    return losses::BinaryCrossEntropy::at(z, losses::BinaryCrossEntropy::prepare(z), t);
   };
   for (float z = -100; z <= 100; z += 0.0371F) {
     for (const float t : kTargets) {
@@ -168,30 +238,47 @@ TEST(Math, CrossEntropyFollowsItsDefinition) {
   EXPECT_EQ(at(-kInfinity, 0.5F).loss, kInfinity);
 }
 
-template <Activation kActivation>
-math::LossAndGradient squared_error(float z, float t) {
-  using Formula = math::SquaredError<kActivation>;
-  return Formula::at(z, Formula::prepare(z), t);
+template <typename Formula>
+losses::LossAndGradient at(const Formula& formula, float z, float t) {
+  return formula.at(z, formula.prepare(z), t);
 }
 
-TEST(Math, SquaredErrorFollowsItsDefinition) {
+TEST(Math, ErrorsFollowTheirDefinitions) {
+  using activations::Identity;
+  using activations::Tanh;
   for (float z = -30; z <= 30; z += 0.0371F) {
     for (const float t : kTargets) {
       const auto logit = static_cast<double>(z);
-      const auto target = static_cast<double>(t);
-      const double y = std::tanh(logit);
-      const math::LossAndGradient here = squared_error<Activation::tanh>(z, t);
-      // (y - t)² with |y| ≤ 1: y is off by 4 ulp, 8 roundings, and that twice over.
-      EXPECT_NEAR(static_cast<double>(here.loss), (y - target) * (y - target), 0x1p-24 * 40);
-      EXPECT_NEAR(static_cast<double>(here.gradient),
-                  2 * (y - target) / std::pow(std::cosh(logit), 2), 0x1p-24 * 100);
-      EXPECT_FLOAT_EQ(squared_error<Activation::identity>(z, t).loss, (z - t) * (z - t));
-      EXPECT_FLOAT_EQ(squared_error<Activation::identity>(z, t).gradient, 2 * (z - t));
+      const double d = std::tanh(logit) - static_cast<double>(t);
+      const double slope = 1 / std::pow(std::cosh(logit), 2);
+      // |y| ≤ 1: y is off by 4 ulp, 8 roundings; its square by twice that, and so on.
+      const auto expect = [&](const losses::LossAndGradient& here, double loss, double gradient) {
+        EXPECT_NEAR(static_cast<double>(here.loss), loss, 0x1p-24 * 40);
+        EXPECT_NEAR(static_cast<double>(here.gradient), gradient, 0x1p-24 * 100);
+      };
+      const double bounded = std::min(std::max(d, -1.0), 1.0);
+      expect(at(losses::SquaredError<Tanh>{}, z, t), d * d, 2 * d * slope);
+      expect(at(losses::AbsoluteError<Tanh>{}, z, t), std::abs(d), (d > 0 ? slope : -slope));
+      expect(at(losses::Huber<Tanh>{}, z, t), std::abs(d) > 1 ? std::abs(d) - 0.5 : d * d / 2,
+             bounded * slope);
+
+      const float e = z - t;
+      EXPECT_FLOAT_EQ(at(losses::SquaredError<Identity>{}, z, t).loss, e * e);
+      EXPECT_FLOAT_EQ(at(losses::SquaredError<Identity>{}, z, t).gradient, 2 * e);
+      EXPECT_FLOAT_EQ(at(losses::AbsoluteError<Identity>{}, z, t).loss, std::abs(e));
+      EXPECT_FLOAT_EQ(at(losses::Huber<Identity>{}, z, t).gradient,
+                      std::min(std::max(e, -1.F), 1.F));
     }
   }
-  EXPECT_TRUE(std::isnan(squared_error<Activation::sigmoid>(kNan, 0.5F).loss));
-  EXPECT_TRUE(std::isnan(squared_error<Activation::sigmoid>(kNan, 0.5F).gradient));
-  EXPECT_TRUE(std::isnan(squared_error<Activation::relu>(kNan, 0.5F).loss));
+  EXPECT_EQ(at(losses::AbsoluteError<Identity>{}, 0.5F, 0.5F).gradient, 0.0F);
+  const auto expect_nan = [](const auto& formula) {
+    EXPECT_TRUE(std::isnan(at(formula, kNan, 0.5F).loss));
+    EXPECT_TRUE(std::isnan(at(formula, kNan, 0.5F).gradient));
+  };
+  expect_nan(losses::SquaredError<activations::Sigmoid>{});
+  expect_nan(losses::AbsoluteError<activations::Sigmoid>{});
+  expect_nan(losses::Huber<activations::Sigmoid>{});
+  EXPECT_TRUE(std::isnan(at(losses::SquaredError<activations::Relu>{}, kNan, 0.5F).loss));
 }
 
 TEST(Math, AdamMovesAgainstTheGradient) {

@@ -40,7 +40,9 @@ class Numbers {
 
   /// What an activation may put out.
   HostMatrix outputs(Activation activation, std::int64_t rows, std::int64_t cols) {
-    HostMatrix y = matrix(rows, cols, activation == Activation::sigmoid ? 0.0F : -1.0F, 1);
+    const bool is_positive =
+        activation == Activation::sigmoid || activation == Activation::softplus;
+    HostMatrix y = matrix(rows, cols, is_positive ? 0.0F : -1.0F, 1);
     if (activation != Activation::relu) return y;
     for (float& value : y.values) value = std::max(value, 0.0F);
     return y;

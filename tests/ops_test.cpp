@@ -38,8 +38,8 @@ using test::Numbers;
 using test::Oracle;
 using test::Target;
 
-constexpr std::array kActivations{Activation::identity, Activation::relu, Activation::sigmoid,
-                                  Activation::tanh};
+using test::kActivationsByOutput;
+using test::kAllActivations;
 
 // ── Inputs ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -320,7 +320,7 @@ TEST_P(OpsTest, DenseForwardIsRightAtEverySize) {
   Numbers numbers(1);
   std::size_t turn = 0;
   for (const Shape3& shape : dense_shapes()) {
-    const Activation activation = kActivations[turn++ % kActivations.size()];
+    const Activation activation = kAllActivations[turn++ % kAllActivations.size()];
     const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
     const std::vector<float> bias = numbers.vector(shape.units);
     const bool without_bias = turn % 5 == 0;
@@ -358,7 +358,7 @@ TEST_P(OpsTest, DenseForwardStandsExtremes) {
   w.values[2] = 0;
   w.values[3] = kDenormal;
   w.values[4] = 1e30F;
-  for (const Activation activation : kActivations) {
+  for (const Activation activation : kAllActivations) {
     for (const float bias : {0.0F, 100.0F, -0.5F}) {
       check_dense_forward(*backend_, oracle_, x, w, std::vector<float>(32, bias), activation,
                           {1, 0.2});
@@ -373,7 +373,7 @@ TEST_P(OpsTest, DenseForwardPassesNanOnInItsRowAlone) {
   x.values[40 + 17] = std::numeric_limits<float>::quiet_NaN();
   const Floats device_x(*backend_, x);
   const Floats w(*backend_, Numbers(4).matrix(40, kUnits));
-  for (const Activation activation : kActivations) {
+  for (const Activation activation : kAllActivations) {
     for (const double density : {1.0, 0.2}) {
       SCOPED_TRACE(describe({kRows, 40, kUnits}, activation, density));
       const Floats y(*backend_, kRows * kUnits);
@@ -430,7 +430,7 @@ TEST_P(OpsTest, DenseBackwardIsRightAtEverySize) {
   Numbers numbers(6);
   std::size_t turn = 0;
   for (const Shape3& shape : dense_shapes()) {
-    const Activation below = kActivations[turn++ % kActivations.size()];
+    const Activation below = kActivationsByOutput[turn++ % kActivationsByOutput.size()];
     const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
     const HostMatrix dz = numbers.matrix(shape.batch, shape.units);
     check_dense_backward(*backend_, oracle_, numbers.outputs(below, shape.batch, shape.inputs), w,
@@ -468,7 +468,7 @@ TEST_P(OpsTest, WhatTheForwardPassReservesServesTheBackwardPass) {
   std::size_t turn = 0;
   for (const Shape3& shape :
        {Shape3{33, 57, 32}, Shape3{1, 4, 4}, Shape3{257, 31, 33}, Shape3{64, 20, 129}}) {
-    for (const Activation activation : kActivations) {
+    for (const Activation activation : kAllActivations) {
       SCOPED_TRACE(describe(shape, activation, 1));
       const std::int64_t above = 40 + static_cast<std::int64_t>(turn++ % 2);
       const HostMatrix x = numbers.matrix(shape.batch, shape.inputs);
@@ -508,7 +508,9 @@ TEST_P(OpsTest, WhatTheForwardPassReservesServesTheBackwardPass) {
                                 .dbias_below = dbias.data(),
                                 .reserve_below = kept});
       const Oracle::DenseGradients expected =
-          oracle_.dense_backward(output, w_above, dz, activation);
+          slope_from_input(activation)
+              ? oracle_.dense_backward(output, w_above, dz, oracle_.slopes(x, w, bias, activation))
+              : oracle_.dense_backward(output, w_above, dz, activation);
       EXPECT_TRUE(near(dw.read(), expected.dw));
       EXPECT_TRUE(near(dx.read(), expected.dx));
       EXPECT_TRUE(near(dbias.read(), expected.dbias_below));
@@ -519,7 +521,7 @@ TEST_P(OpsTest, WhatTheForwardPassReservesServesTheBackwardPass) {
 
 TEST_P(OpsTest, DenseBackwardStandsExtremes) {
   Numbers numbers(9);
-  for (const Activation below : kActivations) {
+  for (const Activation below : kActivationsByOutput) {
     HostMatrix x = numbers.outputs(below, 33, 32);
     std::fill_n(x.values.begin(), 32, 0.0F);       // an activation that is shut
     std::fill_n(x.values.begin() + 32, 32, 1.0F);  // saturated
@@ -539,10 +541,17 @@ struct LossKind {
   Activation activation;
 };
 
-constexpr std::array kLossKinds{
-    LossKind{Loss::bce, Activation::sigmoid}, LossKind{Loss::mse, Activation::identity},
-    LossKind{Loss::mse, Activation::relu}, LossKind{Loss::mse, Activation::sigmoid},
-    LossKind{Loss::mse, Activation::tanh}};
+/// All that go together; neighbours differ in both.
+std::vector<LossKind> loss_kinds() {
+  std::vector<LossKind> kinds;
+  for (const Activation activation : kAllActivations) {
+    for (const Loss loss : {Loss::bce, Loss::mse, Loss::mae, Loss::huber}) {
+      if (loss == Loss::bce && activation != Activation::sigmoid) continue;
+      kinds.push_back({loss, activation});
+    }
+  }
+  return kinds;
+}
 
 void check_losses(Backend& backend, const Oracle& oracle, const LossKind& kind, const HostMatrix& z,
                   const std::vector<float>& bias, const HostMatrix& target, float scale) {
@@ -596,9 +605,10 @@ void check_losses(Backend& backend, const Oracle& oracle, const LossKind& kind, 
 
 TEST_P(OpsTest, LossesAreRightAtEverySize) {
   Numbers numbers(10);
+  const std::vector<LossKind> kinds = loss_kinds();
   std::size_t turn = 0;
   for (const Shape2& shape : matrix_shapes()) {
-    const LossKind& kind = kLossKinds[turn++ % kLossKinds.size()];
+    const LossKind& kind = kinds[turn++ % kinds.size()];
     const HostMatrix z = numbers.matrix(shape.rows, shape.cols, -5, 5);
     const std::vector<float> bias = numbers.vector(shape.cols);
     const HostMatrix target = numbers.sparse_matrix(shape.rows, shape.cols, 0.3F);
@@ -609,7 +619,7 @@ TEST_P(OpsTest, LossesAreRightAtEverySize) {
 TEST_P(OpsTest, LossesStandExtremes) {
   const HostMatrix z = extreme_logits(static_cast<std::int64_t>(kExtremeTargets.size()));
   const HostMatrix target = extreme_targets(z.rows);
-  for (const LossKind& kind : kLossKinds) {
+  for (const LossKind& kind : loss_kinds()) {
     for (const float bias : {0.0F, -100.0F, kDenormal}) {
       for (const float scale : {1.0F, 1e-7F, -2.0F}) {
         check_losses(*backend_, oracle_, kind, z,

@@ -12,6 +12,18 @@ namespace {
 /// these formulas to 4 ulp and less, and an ulp is at most two roundings.
 constexpr double kFunctionRoundings = 8;
 
+double sigmoid(double z) {
+  return 1 / (1 + std::exp(-z));
+}
+
+/// The standard normal distribution, cumulative and density.
+double normal_cdf(double z) {
+  return 0.5 * std::erfc(-z / std::sqrt(2.0));
+}
+double normal_density(double z) {
+  return std::exp(-z * z / 2) / std::sqrt(8 * std::atan(1.0));
+}
+
 double absolute(const Expected& number) {
   return std::abs(number.value);
 }
@@ -67,6 +79,29 @@ Expected Oracle::activate(Activation activation, Expected z) const {
       const double y = std::tanh(z.value);
       return {y, z.tolerance + kFunctionRoundings * u * std::abs(y)};
     }
+    case Activation::leaky_relu: {
+      const double y = std::max(z.value, 0.01 * z.value);
+      return {y, z.tolerance + 2 * u * std::abs(y) + precision_.smallest};
+    }
+    case Activation::elu: {
+      const double y = z.value > 0 ? z.value : std::expm1(z.value);
+      return {y, z.tolerance + kFunctionRoundings * u * std::abs(y) + precision_.smallest};
+    }
+    case Activation::gelu: {  // its slope is below 1.13; the tail's exponent, z²/2, is rounded too
+      const double y = z.value * normal_cdf(z.value);
+      const double roundings = 2 * kFunctionRoundings + z.value * z.value;
+      return {y, 1.13 * z.tolerance + roundings * u * std::abs(y) +
+                     2 * precision_.smallest * (1 + std::abs(z.value))};
+    }
+    case Activation::silu: {  // its slope is below 1.1; far below zero its sigmoid stays at e^-87
+      const double y = z.value * sigmoid(z.value);
+      return {y, 1.1 * z.tolerance + (kFunctionRoundings + 1) * u * std::abs(y) +
+                     3 * precision_.smallest * (1 + std::abs(z.value))};
+    }
+    case Activation::softplus: {  // its slope is at most 1
+      const double y = std::max(z.value, 0.0) + std::log1p(std::exp(-std::abs(z.value)));
+      return {y, z.tolerance + 2 * kFunctionRoundings * u * y + 2 * precision_.smallest};
+    }
   }
   return {};
 }
@@ -91,6 +126,30 @@ Expected Oracle::slope(Activation activation, Expected z) const {
       const double s = 1 / std::pow(std::cosh(z.value), 2);
       return {s, 2 * y.tolerance + 2 * u};
     }
+    case Activation::leaky_relu: {
+      const bool unclear = z.value != 0 && std::abs(z.value) <= z.tolerance;
+      return {z.value > 0 ? 1.0 : 0.01, unclear ? 1.0 : u};
+    }
+    case Activation::elu:  // y + 1 below zero
+      return {z.value > 0 ? 1.0 : std::exp(z.value), y.tolerance + u};
+    case Activation::gelu: {  // its own slope is below 0.8
+      const double cdf = normal_cdf(z.value);
+      const double curve = z.value * normal_density(z.value);
+      const double roundings = 2 * kFunctionRoundings + z.value * z.value;
+      return {cdf + curve, 0.8 * z.tolerance + roundings * u * (cdf + std::abs(curve)) +
+                               2 * precision_.smallest * (1 + std::abs(z.value))};
+    }
+    case Activation::silu: {  // its own slope is at most 1/2; 1 - s cancels until s is 1, near 17
+      const double s = sigmoid(z.value);
+      const double curve = z.value * s * (1 - s);
+      return {s + curve, z.tolerance / 2 + 3 * kFunctionRoundings * u * (s + std::abs(curve)) +
+                             kFunctionRoundings * u * std::min(std::abs(z.value), 20.0) * s +
+                             3 * precision_.smallest * (1 + std::abs(z.value))};
+    }
+    case Activation::softplus: {  // 1 - e^-y: at most 1 times y's error
+      const double s = sigmoid(z.value);
+      return {s, y.tolerance + kFunctionRoundings * u * s + precision_.smallest};
+    }
   }
   return {};
 }
@@ -107,30 +166,63 @@ Expected Oracle::slope_from_output(Activation activation, double y) const {
       return {y * (1 - y), 3 * u * y * (1 - y) + precision_.smallest};
     case Activation::tanh:
       return {1 - y * y, 2 * u};
+    case Activation::leaky_relu:
+      return {y > 0 ? 1.0 : 0.01, y > 0 && y < precision_.smallest ? 1.0 : u};
+    case Activation::elu:
+      return {y < 0 ? y + 1 : 1.0, u};
+    case Activation::softplus:
+      return {-std::expm1(-y), kFunctionRoundings * u * -std::expm1(-y) + precision_.smallest};
+    case Activation::gelu:
+    case Activation::silu:
+      break;  // f(z) does not tell
   }
-  return {};
+  return {std::nan(""), 0};
+}
+
+std::vector<Expected> Oracle::affine(const HostMatrix& x, const HostMatrix& w,
+                                     std::span<const float> bias) const {
+  std::vector<Expected> z;
+  for (std::int64_t row = 0; row < x.rows; ++row) {
+    for (std::int64_t unit = 0; unit < w.cols; ++unit) {
+      Sum sum(precision_);
+      for (std::int64_t input = 0; input < x.cols; ++input) {
+        sum.add_product(x.at(row, input), w.at(input, unit));
+      }
+      if (!bias.empty()) sum.add({bias_at(bias, unit), precision_.smallest});
+      z.push_back(sum.result());
+    }
+  }
+  return z;
 }
 
 std::vector<Expected> Oracle::dense_forward(const HostMatrix& x, const HostMatrix& w,
                                             std::span<const float> bias,
                                             Activation activation) const {
-  std::vector<Expected> y;
-  for (std::int64_t row = 0; row < x.rows; ++row) {
-    for (std::int64_t unit = 0; unit < w.cols; ++unit) {
-      Sum z(precision_);
-      for (std::int64_t input = 0; input < x.cols; ++input) {
-        z.add_product(x.at(row, input), w.at(input, unit));
-      }
-      if (!bias.empty()) z.add({bias_at(bias, unit), precision_.smallest});
-      y.push_back(activate(activation, z.result()));
-    }
-  }
+  std::vector<Expected> y = affine(x, w, bias);
+  for (Expected& value : y) value = activate(activation, value);
   return y;
+}
+
+std::vector<Expected> Oracle::slopes(const HostMatrix& x, const HostMatrix& w,
+                                     std::span<const float> bias, Activation activation) const {
+  std::vector<Expected> result = affine(x, w, bias);
+  for (Expected& value : result) value = slope(activation, value);
+  return result;
 }
 
 Oracle::DenseGradients Oracle::dense_backward(const HostMatrix& x, const HostMatrix& w,
                                               const HostMatrix& dz,
                                               Activation activation_below) const {
+  std::vector<Expected> slopes;
+  for (const float y : x.values) {
+    slopes.push_back(slope_from_output(activation_below, static_cast<double>(y)));
+  }
+  return dense_backward(x, w, dz, slopes);
+}
+
+Oracle::DenseGradients Oracle::dense_backward(const HostMatrix& x, const HostMatrix& w,
+                                              const HostMatrix& dz,
+                                              std::span<const Expected> slopes) const {
   DenseGradients gradients;
   for (std::int64_t input = 0; input < w.rows; ++input) {
     for (std::int64_t unit = 0; unit < w.cols; ++unit) {
@@ -149,9 +241,9 @@ Oracle::DenseGradients Oracle::dense_backward(const HostMatrix& x, const HostMat
         dy.add_product(dz.at(row, unit), w.at(input, unit));
       }
       const Expected gradient = dy.result();
-      const Expected factor = slope_from_output(activation_below, x.at(row, input));
+      const Expected factor = slopes[static_cast<std::size_t>(row * x.cols + input)];
       const double value = gradient.value * factor.value;
-      const Expected dx{value, gradient.tolerance * (factor.value + factor.tolerance) +
+      const Expected dx{value, gradient.tolerance * (absolute(factor) + factor.tolerance) +
                                    absolute(gradient) * factor.tolerance +
                                    precision_.unit * std::abs(value) + precision_.smallest};
       gradients.dx.push_back(dx);
@@ -180,18 +272,53 @@ Oracle::LossAndGradient Oracle::cross_entropy(Expected z, double target) const {
           {p.value - target, p.tolerance + u * std::abs(p.value - target) + precision_.smallest}};
 }
 
-Oracle::LossAndGradient Oracle::squared_error(Activation activation, Expected z,
-                                              double target) const {
+Oracle::LossAndGradient Oracle::squared_error(Expected y, Expected slope, double target) const {
   const double u = precision_.unit;
-  const Expected y = activate(activation, z);
-  const Expected df = slope(activation, z);
   const double difference = y.value - target;
   const double off = y.tolerance + u * std::abs(difference) + precision_.smallest;
   const double most = std::abs(difference) + off;
-  const double gradient = 2 * difference * df.value;
+  const double gradient = 2 * difference * slope.value;
   return {{difference * difference, 2 * most * off + u * most * most + precision_.smallest},
-          {gradient, 2 * off * (df.value + df.tolerance) + 2 * most * df.tolerance +
+          {gradient, 2 * off * (absolute(slope) + slope.tolerance) + 2 * most * slope.tolerance +
                          2 * u * std::abs(gradient) + precision_.smallest}};
+}
+
+Oracle::LossAndGradient Oracle::absolute_error(Expected y, Expected slope, double target) const {
+  const double difference = y.value - target;
+  const double off = y.tolerance + precision_.unit * std::abs(difference) + precision_.smallest;
+  const double sign = difference > 0 ? 1 : difference < 0 ? -1 : 0;
+  // On which side of the target it is can be unclear.
+  const double unclear = std::abs(difference) <= off ? 2 * absolute(slope) : 0;
+  return {{std::abs(difference), off}, {sign * slope.value, slope.tolerance + unclear}};
+}
+
+Oracle::LossAndGradient Oracle::huber(Expected y, Expected slope, double target) const {
+  const double u = precision_.unit;
+  const double difference = y.value - target;
+  const double size = std::abs(difference);
+  const double off = y.tolerance + u * size + precision_.smallest;
+  const double bounded = std::min(std::max(difference, -1.0), 1.0);
+  const double most = std::min(size + off, 1.0);
+  const double loss = size > 1 ? size - 0.5 : size * size / 2;
+  const double gradient = bounded * slope.value;
+  return {{loss, most * off + off * off + 3 * u * loss + precision_.smallest},
+          {gradient, off * (absolute(slope) + slope.tolerance) + most * slope.tolerance +
+                         2 * u * std::abs(gradient) + precision_.smallest}};
+}
+
+Oracle::LossAndGradient Oracle::element(Loss loss, Activation activation, Expected z,
+                                        double target) const {
+  switch (loss) {
+    case Loss::bce:
+      return cross_entropy(z, target);
+    case Loss::mse:
+      return squared_error(activate(activation, z), slope(activation, z), target);
+    case Loss::mae:
+      return absolute_error(activate(activation, z), slope(activation, z), target);
+    case Loss::huber:
+      return huber(activate(activation, z), slope(activation, z), target);
+  }
+  return {};
 }
 
 Oracle::Losses Oracle::losses(Loss loss, Activation activation, const HostMatrix& z,
@@ -204,12 +331,10 @@ Oracle::Losses Oracle::losses(Loss loss, Activation activation, const HostMatrix
     Sum of_row(precision_);
     for (std::int64_t col = 0; col < z.cols; ++col) {
       const Expected here = logit(z.at(row, col), bias_at(bias, col));
-      const double t = target.at(row, col);
-      const LossAndGradient element =
-          loss == Loss::bce ? cross_entropy(here, t) : squared_error(activation, here, t);
-      of_row.add(element.loss);
-      const double value = scale * element.gradient.value;
-      const Expected dz{value, std::abs(scale) * element.gradient.tolerance +
+      const LossAndGradient of_element = element(loss, activation, here, target.at(row, col));
+      of_row.add(of_element.loss);
+      const double value = scale * of_element.gradient.value;
+      const Expected dz{value, std::abs(scale) * of_element.gradient.tolerance +
                                    precision_.unit * std::abs(value) + precision_.smallest};
       result.dz.push_back(dz);
       dbias[static_cast<std::size_t>(col)].add(dz);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,6 +19,15 @@
 /// 2nd ed., chapters 2 to 4), to first order, for any order of summation, with or without fused
 /// multiply-adds: n operations in a row are off by at most n·u of the sum of what they add up.
 namespace ae::test {
+
+inline constexpr std::array kAllActivations{
+    Activation::identity, Activation::relu, Activation::sigmoid,
+    Activation::tanh,     Activation::elu,  Activation::leaky_relu,
+    Activation::gelu,     Activation::silu, Activation::softplus};
+/// Those whose slope at z is a function of f(z), and so all that a backward pass needs.
+inline constexpr std::array kActivationsByOutput{
+    Activation::identity, Activation::relu,       Activation::sigmoid, Activation::tanh,
+    Activation::elu,      Activation::leaky_relu, Activation::softplus};
 
 /// How exactly a target computes.
 struct Precision {
@@ -56,10 +66,18 @@ class Oracle {
     std::vector<Expected> dx;
     std::vector<Expected> dbias_below;
   };
-  /// See DenseBackward; x is the output of an activation.
+  /// See DenseBackward; x is the output of an activation, one of kActivationsByOutput.
   [[nodiscard]] DenseGradients dense_backward(const HostMatrix& x, const HostMatrix& w,
                                               const HostMatrix& dz,
                                               Activation activation_below) const;
+  /// The same with the activation's slopes, of x's shape.
+  [[nodiscard]] DenseGradients dense_backward(const HostMatrix& x, const HostMatrix& w,
+                                              const HostMatrix& dz,
+                                              std::span<const Expected> slopes) const;
+  /// The activation's slopes at x·w + bias.
+  [[nodiscard]] std::vector<Expected> slopes(const HostMatrix& x, const HostMatrix& w,
+                                             std::span<const float> bias,
+                                             Activation activation) const;
 
   struct Losses {
     std::vector<Expected> rows;  ///< each row's Σ
@@ -85,6 +103,9 @@ class Oracle {
  private:
   class Sum;
 
+  /// x·w + bias.
+  [[nodiscard]] std::vector<Expected> affine(const HostMatrix& x, const HostMatrix& w,
+                                             std::span<const float> bias) const;
   [[nodiscard]] Expected activate(Activation activation, Expected z) const;
   [[nodiscard]] Expected slope(Activation activation, Expected z) const;
   [[nodiscard]] Expected slope_from_output(Activation activation, double y) const;
@@ -96,8 +117,12 @@ class Oracle {
     Expected gradient;
   };
   [[nodiscard]] LossAndGradient cross_entropy(Expected z, double target) const;
-  [[nodiscard]] LossAndGradient squared_error(Activation activation, Expected z,
-                                              double target) const;
+  /// The others, of an output y and its slope.
+  [[nodiscard]] LossAndGradient squared_error(Expected y, Expected slope, double target) const;
+  [[nodiscard]] LossAndGradient absolute_error(Expected y, Expected slope, double target) const;
+  [[nodiscard]] LossAndGradient huber(Expected y, Expected slope, double target) const;
+  [[nodiscard]] LossAndGradient element(Loss loss, Activation activation, Expected z,
+                                        double target) const;
 
   Precision precision_;
 };

@@ -12,10 +12,12 @@
 
 namespace ae {
 
-/// How far a reconstruction y (or its logit z) is from its target t, for one element.
-///   bce  -t·ln y - (1-t)·ln(1-y), computed from the logit: max(z,0) - z·t + ln(1+e^-|z|)
-///   mse  (y - t)²
-enum class Loss : std::uint8_t { bce, mse };
+/// How far a reconstruction y (or its logit z) is from its target t, for one element, d = y - t.
+///   bce    -t·ln y - (1-t)·ln(1-y), computed from the logit: max(z,0) - z·t + ln(1+e^-|z|)
+///   mse    d²
+///   mae    |d|; its gradient is 0 where d is
+///   huber  d²/2 where |d| ≤ 1, |d| - 1/2 beyond (δ = 1, the frameworks' default)
+enum class Loss : std::uint8_t { bce, mse, mae, huber };
 
 /// What is averaged. Keras's losses are `mean`s over all elements; textbooks write
 /// (1/N)·Σ‖x-y‖², the `sum` over a sample's elements averaged over the N samples. The two differ by
@@ -24,6 +26,7 @@ enum class Reduction : std::uint8_t { mean, sum };
 
 std::string_view to_string(Loss loss);
 std::string_view to_string(Reduction reduction);
+/// @throws UsageError naming the known ones.
 Loss parse_loss(std::string_view name);
 Reduction parse_reduction(std::string_view name);
 

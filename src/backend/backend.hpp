@@ -14,6 +14,8 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+#include "activations.hpp"
+
 namespace ae {
 
 /// Row-major floats in a backend's memory, contiguous. A view: it owns nothing.
@@ -138,6 +140,13 @@ struct AdamStep {
   std::int64_t* step = nullptr;
 };
 
+/// What the gradient of the activation below is computed from: its outputs, or its inputs where the
+/// forward pass kept them.
+inline const float* saved_output(const DenseBackward& op) {
+  return slope_from_input(op.activation_below) ? static_cast<const float*>(op.reserve_below)
+                                               : op.x.data;
+}
+
 /// A step that was recorded once and runs again at each replay.
 class RecordedStep {
  public:
@@ -177,10 +186,12 @@ class Backend {
   /// `data` must outlive the result.
   [[nodiscard]] virtual std::unique_ptr<ResidentData> make_resident(const Dataset& data) = 0;
 
-  /// Memory that the forward pass of a layer with this output wants for the backward pass, if any.
-  [[nodiscard]] virtual std::size_t reserve_bytes(std::int64_t /*rows*/, std::int64_t /*units*/,
-                                                  Activation /*activation*/) const {
-    return 0;
+  /// Memory that the forward pass of a layer with this output needs for the backward pass: its
+  /// inputs, where the activation's slope is computed from them. A backend may want more.
+  [[nodiscard]] virtual std::size_t reserve_bytes(std::int64_t rows, std::int64_t units,
+                                                  Activation activation) const {
+    return slope_from_input(activation) ? static_cast<std::size_t>(rows * units) * sizeof(float)
+                                        : 0;
   }
 
   virtual void gather_batch(const GatherBatch& op) = 0;

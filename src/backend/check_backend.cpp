@@ -146,6 +146,8 @@ class CheckBackend final : public Backend {
     judged.w = in_judged(op.w);
     judged.bias = in_judged(op.bias, op.w.cols);
     judged.y = in_judged(op.y);
+    judged.reserve = in_judged(static_cast<std::byte*>(op.reserve),
+                               reserved(op.y.rows, op.y.cols, op.activation));
     judged_->dense_forward(judged);
     reference_->dense_forward(op);
     compare(of_layer(op.layer, "forward"), op.y);
@@ -158,6 +160,8 @@ class CheckBackend final : public Backend {
     judged.dw = in_judged(op.dw);
     judged.dx = in_judged(op.dx);
     judged.dbias_below = in_judged(op.dbias_below, op.w.rows);
+    judged.reserve_below = in_judged(static_cast<const std::byte*>(op.reserve_below),
+                                     reserved(op.x.rows, op.x.cols, op.activation_below));
     judged_->dense_backward(judged);
     reference_->dense_backward(op);
     compare(of_layer(op.layer, "backward dw"), op.dw);
@@ -210,6 +214,12 @@ class CheckBackend final : public Backend {
  private:
   static std::string of_layer(std::string_view layer, std::string_view output) {
     return layer.empty() ? std::string(output) : fmt::format("{} {}", layer, output);
+  }
+
+  // What every backend reserves, and so both. A judged backend that would like more does without.
+  [[nodiscard]] std::int64_t reserved(std::int64_t rows, std::int64_t units,
+                                      Activation activation) const {
+    return static_cast<std::int64_t>(reserve_bytes(rows, units, activation));
   }
 
   // The judged backend's own addresses of what operations work on; null stays null.

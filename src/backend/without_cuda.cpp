@@ -1,5 +1,6 @@
 #include "ae/error.hpp"
 
+#include "backend/backend.hpp"
 #include "backend/cuda/cuda_backend.hpp"
 
 namespace ae {

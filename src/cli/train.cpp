@@ -55,10 +55,10 @@ struct TrainCommand {
     options.group("Model");
     options.add("hidden", hidden, "N,N,…", "encoder widths; the decoder mirrors them");
     options.add("activation", activation, "NAME",
-                "of hidden layers: relu, sigmoid, tanh, identity");
+                "of hidden layers: relu, elu, gelu, silu, tanh, sigmoid, …");
     options.add("output-activation", output_activation, "NAME", "of the last layer");
     options.group("Training");
-    options.add("loss", loss, "NAME", "bce or mse");
+    options.add("loss", loss, "NAME", "bce, mse, mae or huber");
     options.add("reduction", reduction, "NAME", "mean over elements, or sum per sample");
     options.add("optimizer", optimizer, "NAME", "adam");
     options.add("learning-rate", training.adam.learning_rate, "X", "above 0");
@@ -147,8 +147,22 @@ std::string widths(const ModelSpec& spec) {
   return text;
 }
 
+std::string_view full_name(Loss loss) {
+  switch (loss) {
+    case Loss::bce:
+      return "binary cross-entropy";
+    case Loss::mse:
+      return "squared error";
+    case Loss::mae:
+      return "absolute error";
+    case Loss::huber:
+      return "Huber loss";
+  }
+  return "loss";
+}
+
 std::string loss_name(const TrainOptions& options) {
-  return fmt::format("{}, {}", options.loss == Loss::bce ? "binary cross-entropy" : "squared error",
+  return fmt::format("{}, {}", full_name(options.loss),
                      options.reduction == Reduction::mean ? "mean over all elements"
                                                           : "summed per sample, mean over samples");
 }

@@ -2,24 +2,20 @@
 
 #include <array>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "ae/error.hpp"
 
+#include "activations.hpp"
 #include "philox.hpp"
 
 namespace ae {
 
 namespace {
-
-constexpr std::array<std::pair<Activation, std::string_view>, 4> kActivations{{
-    {Activation::identity, "identity"},
-    {Activation::relu, "relu"},
-    {Activation::sigmoid, "sigmoid"},
-    {Activation::tanh, "tanh"},
-}};
 
 /// Tensors begin at multiples of this many floats, a cache line.
 constexpr std::int64_t kTensorAlignment = 16;
@@ -28,22 +24,31 @@ std::int64_t aligned(std::int64_t floats) {
   return (floats + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
 }
 
+template <typename... Formulas>
+std::string names_of(activations::List<Formulas...> /*all*/) {
+  return fmt::format("{}", fmt::join(std::array{Formulas::kName...}, ", "));
+}
+
+template <typename... Formulas>
+std::optional<Activation> find_activation(std::string_view name,
+                                          activations::List<Formulas...> /*all*/) {
+  std::optional<Activation> found;
+  ((name == Formulas::kName ? static_cast<void>(found = Formulas::kActivation) : void()), ...);
+  return found;
+}
+
 }  // namespace
 
 std::string_view to_string(Activation activation) {
-  for (const auto& [known, name] : kActivations) {
-    if (known == activation) return name;
-  }
-  return "unknown";
+  std::string_view name = "unknown";
+  for_activation(activation, [&]<typename Formula>() { name = Formula::kName; });
+  return name;
 }
 
 Activation parse_activation(std::string_view name) {
-  std::string names;
-  for (const auto& [known, known_name] : kActivations) {
-    if (known_name == name) return known;
-    names += (names.empty() ? "" : ", ") + std::string(known_name);
-  }
-  throw UsageError(fmt::format("there is no activation '{}', choose one of {}", name, names));
+  if (const auto found = find_activation(name, activations::Activations{})) return *found;
+  throw UsageError(fmt::format("there is no activation '{}', choose one of {}", name,
+                               names_of(activations::Activations{})));
 }
 
 std::int64_t ModelSpec::latent() const {

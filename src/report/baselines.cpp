@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <fstream>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,22 @@ double cross_entropy(double y, double t, double clip) {
   return -t * std::log(p) - (1 - t) * std::log(1 - p);
 }
 
+/// One element's loss, of an output that is clipped for BCE.
+double element_loss(Loss loss, double y, double t, double clip) {
+  const double difference = std::abs(y - t);
+  switch (loss) {
+    case Loss::bce:
+      return cross_entropy(y, t, clip);
+    case Loss::mse:
+      return difference * difference;
+    case Loss::mae:
+      return difference;
+    case Loss::huber:
+      return difference > 1 ? difference - 0.5 : difference * difference / 2;
+  }
+  return 0;
+}
+
 /// From a sum over all elements to what the reduction reports.
 double reduced(double sum, Reduction reduction, const Dataset& data) {
   const auto rows = static_cast<double>(data.rows());
@@ -50,7 +67,7 @@ double reduced(double sum, Reduction reduction, const Dataset& data) {
 }
 
 double floor_sum(Loss loss, const Dataset& data) {
-  if (loss == Loss::mse) return 0;
+  if (loss != Loss::bce) return 0;
   double sum = 0;
   if (data.is_bytes()) {
     std::array<std::int64_t, 256> counts{};
@@ -64,29 +81,24 @@ double floor_sum(Loss loss, const Dataset& data) {
   return sum;
 }
 
-/// Σ loss of answering `mean` to every row. Linear in the targets for BCE, quadratic for MSE:
-/// either way, column sums of the targets and of their squares suffice.
+/// Σ loss of answering `mean` to every row.
 double mean_image_sum(Loss loss, const std::vector<double>& mean, const Dataset& data) {
   std::vector<double> sums(mean.size());
-  std::vector<double> squares(mean.size());
   std::vector<float> row(mean.size());
   for (std::int64_t i = 0; i < data.rows(); ++i) {
     data.copy_row(i, row);
     for (std::size_t c = 0; c < row.size(); ++c) {
       const auto value = static_cast<double>(row[c]);
-      sums[c] += value;
-      squares[c] += value * value;
+      // BCE is linear in the targets, so their sums suffice and the logarithms can wait.
+      sums[c] += loss == Loss::bce ? value : element_loss(loss, mean[c], value, 0);
     }
   }
+  if (loss != Loss::bce) return std::accumulate(sums.begin(), sums.end(), 0.0);
   const auto rows = static_cast<double>(data.rows());
   double total = 0;
   for (std::size_t c = 0; c < mean.size(); ++c) {
-    if (loss == Loss::mse) {
-      total += squares[c] - 2 * mean[c] * sums[c] + rows * mean[c] * mean[c];
-    } else {
-      const double p = std::clamp(mean[c], kClip, 1 - kClip);
-      total += -sums[c] * std::log(p) - (rows - sums[c]) * std::log(1 - p);
-    }
+    const double p = std::clamp(mean[c], kClip, 1 - kClip);
+    total += -sums[c] * std::log(p) - (rows - sums[c]) * std::log(1 - p);
   }
   return total;
 }
@@ -114,18 +126,18 @@ PcaBaseline pca_baseline(const PrincipalComponents& pca, const Dataset& training
                          const Dataset& test, Loss loss, Reduction reduction) {
   const double clip = loss == Loss::bce ? best_clip(pca, training) : 0;
   double squared_error = 0;
-  double entropy_sum = 0;
+  double loss_sum = 0;
   pca.for_each_reconstruction(
       test, test.rows(), [&](std::span<const float> target, std::span<const float> reconstruction) {
         for (std::size_t c = 0; c < target.size(); ++c) {
           const auto t = static_cast<double>(target[c]);
           const auto y = static_cast<double>(reconstruction[c]);
           squared_error += (y - t) * (y - t);
-          if (loss == Loss::bce) entropy_sum += cross_entropy(y, t, clip);
+          loss_sum += element_loss(loss, y, t, clip);
         }
       });
   return {.components = pca.components(),
-          .loss = reduced(loss == Loss::bce ? entropy_sum : squared_error, reduction, test),
+          .loss = reduced(loss_sum, reduction, test),
           .clip = clip,
           .squared_error_per_row = squared_error / static_cast<double>(test.rows())};
 }

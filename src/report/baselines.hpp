@@ -23,7 +23,7 @@ struct PcaBaseline {
 /// What a loss is to be judged against, all over the test rows, in the loss's own reduction.
 struct Baselines {
   /// The least any model can reach: for BCE the mean entropy of the targets themselves (grey
-  /// targets keep it above zero), for MSE 0.
+  /// targets keep it above zero), for the others 0.
   double floor = 0;
   /// Always answering the mean of the training rows.
   double mean_image = 0;

@@ -21,7 +21,8 @@ namespace {
 template <typename Enum, std::size_t kSize>
 using Names = std::array<std::pair<Enum, std::string_view>, kSize>;
 
-constexpr Names<Loss, 2> kLosses{{{Loss::bce, "bce"}, {Loss::mse, "mse"}}};
+constexpr Names<Loss, 4> kLosses{
+    {{Loss::bce, "bce"}, {Loss::mse, "mse"}, {Loss::mae, "mae"}, {Loss::huber, "huber"}}};
 constexpr Names<Reduction, 2> kReductions{{{Reduction::mean, "mean"}, {Reduction::sum, "sum"}}};
 
 template <typename Enum, std::size_t kSize>

@@ -286,7 +286,7 @@ TEST_F(CudaTest, OurActivationsAndCudnnsAgree) {
       const float* bias = bench.upload(numbers.vector(cols));
       float* ours = bench.upload(z);
       float* theirs = bench.upload(z);
-      cuda::bias_activation(activation, bias, ours, rows, cols, bench.stream());
+      cuda::bias_activation(activation, bias, ours, nullptr, rows, cols, bench.stream());
       dnn.add_bias(bias, theirs, rows, cols);
       dnn.activate(activation, theirs, rows, cols);
       expect_near(bench.download(ours, rows * cols), bench.download(theirs, rows * cols), 1e-6F);

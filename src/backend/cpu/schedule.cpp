@@ -249,7 +249,9 @@ void Schedule::run(const DenseForward& op, const VectorKernels& kernels, Range r
          units);
   }
   if (op.bias != nullptr || op.activation != Activation::identity) {
-    kernels.bias_activation(op.activation, op.bias, {y, rows.size, units, units});
+    float* const z =
+        op.reserve == nullptr ? nullptr : static_cast<float*>(op.reserve) + rows.begin * units;
+    kernels.bias_activation(op.activation, op.bias, {y, rows.size, units, units}, z);
   }
 }
 
@@ -293,7 +295,7 @@ void Schedule::run(const InputGradientRows& work, const VectorKernels& kernels, 
   gemm(Transpose::no, Transpose::yes, rows.size, inputs, units, op.dz.data + rows.begin * units,
        units, op.w.data, units, dx, inputs);
   kernels.activation_gradient(
-      op.activation_below, {op.x.data + rows.begin * inputs, rows.size, inputs, inputs},
+      op.activation_below, {saved_output(op) + rows.begin * inputs, rows.size, inputs, inputs},
       {dx, rows.size, inputs, inputs}, partials_.data() + work.partial + panel * inputs);
 }
 

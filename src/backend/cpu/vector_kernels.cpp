@@ -7,7 +7,8 @@
 #include <cstddef>
 #include <cstring>
 
-#include "for_activation.hpp"
+#include "activations.hpp"
+#include "losses.hpp"
 #include "math.hpp"
 
 #if defined(__AVX2__)
@@ -26,54 +27,53 @@ void convert_bytes(const std::uint8_t* from, float* to, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(from[i]) / 255.0F;
 }
 
-template <Activation kActivation>
-void bias_activation(const float* bias, const Tile& y) {
+template <typename Formula>
+void bias_activation(const float* bias, const Tile& y, float* z) {
   for (std::int64_t row = 0; row < y.rows; ++row) {
     float* out = y.data + row * y.stride;
     if (bias != nullptr) {
 #pragma omp simd
-      for (std::int64_t c = 0; c < y.cols; ++c) {
-        out[c] = math::activate<kActivation>(out[c] + bias[c]);
-      }
-    } else {
-#pragma omp simd
-      for (std::int64_t c = 0; c < y.cols; ++c) out[c] = math::activate<kActivation>(out[c]);
+      for (std::int64_t c = 0; c < y.cols; ++c) out[c] += bias[c];
     }
+    if constexpr (Formula::kSlopeFromInput) {
+      if (z != nullptr)
+        std::memcpy(z + row * y.stride, out, static_cast<std::size_t>(y.cols) * sizeof(float));
+    }
+#pragma omp simd
+    for (std::int64_t c = 0; c < y.cols; ++c) out[c] = Formula::value(out[c]);
   }
 }
 
-void bias_activation(Activation activation, const float* bias, const Tile& y) {
-  for_activation(activation,
-                 [&]<Activation kActivation>() { bias_activation<kActivation>(bias, y); });
+void bias_activation(Activation activation, const float* bias, const Tile& y, float* z) {
+  for_activation(activation, [&]<typename Formula>() { bias_activation<Formula>(bias, y, z); });
 }
 
-template <Activation kActivation>
-void activation_gradient(const ConstTile& y, const Tile& dx, float* column_sums) {
+template <typename Formula>
+void activation_gradient(const ConstTile& saved, const Tile& dx, float* column_sums) {
   for (std::int64_t c = 0; c < dx.cols; ++c) column_sums[c] = 0.0F;
   for (std::int64_t row = 0; row < dx.rows; ++row) {
-    const float* output = y.data + row * y.stride;
+    const float* from = saved.data + row * saved.stride;
     float* gradient = dx.data + row * dx.stride;
 #pragma omp simd
     for (std::int64_t c = 0; c < dx.cols; ++c) {
-      const float g = gradient[c] * math::activation_slope<kActivation>(output[c]);
+      const float g = gradient[c] * Formula::slope(from[c]);
       gradient[c] = g;
       column_sums[c] += g;
     }
   }
 }
 
-void activation_gradient(Activation activation, const ConstTile& y, const Tile& dx,
+void activation_gradient(Activation activation, const ConstTile& saved, const Tile& dx,
                          float* column_sums) {
-  for_activation(activation, [&]<Activation kActivation>() {
-    activation_gradient<kActivation>(y, dx, column_sums);
-  });
+  for_activation(activation,
+                 [&]<typename Formula>() { activation_gradient<Formula>(saved, dx, column_sums); });
 }
 
 /// Columns of a row that go through both parts of a loss formula together.
 constexpr std::int64_t kLossStretch = 128;
 
-template <typename Formula, bool kGradient>
-void loss(const LossTile& tile, double* row_losses) {
+template <bool kGradient, typename Formula>
+void loss(const Formula& formula, const LossTile& tile, double* row_losses) {
   const std::int64_t cols = tile.z.cols;
   const float scale = tile.gradient_scale;
   if constexpr (kGradient) {
@@ -88,13 +88,13 @@ void loss(const LossTile& tile, double* row_losses) {
       const float* target = tile.target + row * cols + begin;
       float prepared[kLossStretch];
 #pragma omp simd
-      for (std::int64_t i = 0; i < count; ++i) prepared[i] = Formula::prepare(z[i] + bias[i]);
+      for (std::int64_t i = 0; i < count; ++i) prepared[i] = formula.prepare(z[i] + bias[i]);
       if constexpr (kGradient) {
         float* dz = tile.dz + row * tile.z.stride + begin;
         float* sums = tile.column_sums + begin;
 #pragma omp simd reduction(+ : row_loss)
         for (std::int64_t i = 0; i < count; ++i) {
-          const math::LossAndGradient here = Formula::at(z[i] + bias[i], prepared[i], target[i]);
+          const losses::LossAndGradient here = formula.at(z[i] + bias[i], prepared[i], target[i]);
           const float gradient = scale * here.gradient;
           row_loss += here.loss;
           dz[i] = gradient;
@@ -103,7 +103,7 @@ void loss(const LossTile& tile, double* row_losses) {
       } else {
 #pragma omp simd reduction(+ : row_loss)
         for (std::int64_t i = 0; i < count; ++i) {
-          row_loss += Formula::at(z[i] + bias[i], prepared[i], target[i]).loss;
+          row_loss += formula.at(z[i] + bias[i], prepared[i], target[i]).loss;
         }
       }
     }
@@ -112,12 +112,14 @@ void loss(const LossTile& tile, double* row_losses) {
 }
 
 void loss(const LossTile& tile, double* row_losses) {
-  math::for_loss(tile.loss, tile.activation, [&]<typename Formula>() {
-    if (tile.dz != nullptr) {
-      loss<Formula, true>(tile, row_losses);
-    } else {
-      loss<Formula, false>(tile, row_losses);
-    }
+  for_activation(tile.activation, [&]<typename Output>() {
+    losses::for_loss(tile.loss, Output{}, [&](const auto& formula) {
+      if (tile.dz != nullptr) {
+        loss<true>(formula, tile, row_losses);
+      } else {
+        loss<false>(formula, tile, row_losses);
+      }
+    });
   });
 }
 

@@ -45,11 +45,13 @@ struct VectorKernels {
   /// to[i] = from[i] / 255.
   void (*convert_bytes)(const std::uint8_t* from, float* to, std::int64_t count);
 
-  /// y = activation(y + bias), in place; bias may be null.
-  void (*bias_activation)(Activation activation, const float* bias, const Tile& y);
+  /// y = f(z), z = y + bias, in place; bias may be null. Where the activation's slope needs z, it
+  /// is also written to `z`, laid out like y, unless that is null.
+  void (*bias_activation)(Activation activation, const float* bias, const Tile& y, float* z);
 
-  /// dx = dx ⊙ f'(z) given y = f(z), in place; column_sums = Σ over the tile's rows of dx.
-  void (*activation_gradient)(Activation activation, const ConstTile& y, const Tile& dx,
+  /// dx = dx ⊙ f'(z), in place; column_sums = Σ over the tile's rows of dx. `saved` is y = f(z), or
+  /// z where the slope needs that.
+  void (*activation_gradient)(Activation activation, const ConstTile& saved, const Tile& dx,
                               float* column_sums);
 
   /// Per row r, the row's loss goes to row_losses[r].

@@ -191,8 +191,8 @@ class CudaBackend final : public KernelBackend {
 
   [[nodiscard]] std::size_t reserve_bytes(std::int64_t rows, std::int64_t units,
                                           Activation activation) const override {
-    if (!blas_lt_ || activation != Activation::relu) return 0;
-    return BlasLt::mask_bytes(rows, units);
+    if (blas_lt_ && activation == Activation::relu) return BlasLt::mask_bytes(rows, units);
+    return KernelBackend::reserve_bytes(rows, units, activation);
   }
 
   void begin_range(std::string_view what, std::string_view layer) override {

@@ -8,11 +8,11 @@
 
 #include "ae/device.hpp"
 
-#include "backend/backend.hpp"
-
 /// The boundary to CUDA: no CUDA header comes through here. A build without CUDA has these
 /// functions from without_cuda.cpp.
 namespace ae {
+
+class Backend;
 
 /// "cuda:0", "cuda:1", …, or one unusable "cuda" that says what is missing.
 std::vector<DeviceInfo> list_cuda_devices();

@@ -33,7 +33,7 @@ ActivationDescriptor descriptor(Activation activation) {
         return CUDNN_ACTIVATION_SIGMOID;
       case Activation::tanh:
         return CUDNN_ACTIVATION_TANH;
-      case Activation::identity:
+      default:
         break;
     }
     throw Error(fmt::format("cuDNN has no activation '{}'", to_string(activation)));

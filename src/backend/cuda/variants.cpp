@@ -130,13 +130,13 @@ class Variants {
 
     ours("cuBLAS, our bias + ReLU", [&] {
       blas_.multiply(product);
-      bias_activation(Activation::relu, bias, y, batch_, units_, stream_.get());
+      bias_activation(Activation::relu, bias, y, nullptr, batch_, units_, stream_.get());
     });
     other("cuBLAS alone", [&] { blas_.multiply(product); });
     other("cuBLAS, bias, ReLU: a kernel each", [&] {
       blas_.multiply(product);
-      bias_activation(Activation::identity, bias, y, batch_, units_, stream_.get());
-      bias_activation(Activation::relu, nullptr, y, batch_, units_, stream_.get());
+      bias_activation(Activation::identity, bias, y, nullptr, batch_, units_, stream_.get());
+      bias_activation(Activation::relu, nullptr, y, nullptr, batch_, units_, stream_.get());
     });
     const Epilogue epilogue{.kind = Epilogue::Kind::bias_relu, .bias = bias, .mask_out = mask};
     if (blas_lt_.multiply(product, epilogue)) {
@@ -157,11 +157,12 @@ class Variants {
     work_ = "bias + sigmoid";
     const float* bias = arrays_.random(inputs_);
     float* y = arrays_.random(batch_ * inputs_);
-    ours("our one kernel",
-         [&] { bias_activation(Activation::sigmoid, bias, y, batch_, inputs_, stream_.get()); });
+    ours("our one kernel", [&] {
+      bias_activation(Activation::sigmoid, bias, y, nullptr, batch_, inputs_, stream_.get());
+    });
     other("a kernel each", [&] {
-      bias_activation(Activation::identity, bias, y, batch_, inputs_, stream_.get());
-      bias_activation(Activation::sigmoid, nullptr, y, batch_, inputs_, stream_.get());
+      bias_activation(Activation::identity, bias, y, nullptr, batch_, inputs_, stream_.get());
+      bias_activation(Activation::sigmoid, nullptr, y, nullptr, batch_, inputs_, stream_.get());
     });
 #if AE_HAS_CUDNN
     other("cuDNN's two", [&] {
@@ -252,10 +253,10 @@ class Variants {
       const float minus_one = -1;
       const int count = static_cast<int>(batch_ * inputs_);
       const int cols = static_cast<int>(inputs_);
-      bias_activation(Activation::identity, bias, dz, batch_, inputs_, stream_.get());
+      bias_activation(Activation::identity, bias, dz, nullptr, batch_, inputs_, stream_.get());
       row_losses(Loss::bce, Activation::sigmoid, dz, no_bias, target, row_sums, batch_, inputs_,
                  stream_.get());
-      bias_activation(Activation::sigmoid, nullptr, dz, batch_, inputs_, stream_.get());
+      bias_activation(Activation::sigmoid, nullptr, dz, nullptr, batch_, inputs_, stream_.get());
       check(cublasSaxpy(blas_.handle(), count, &minus_one, target, 1, dz, 1), "cublasSaxpy");
       check(cublasSscal(blas_.handle(), count, &scale, dz, 1), "cublasSscal");
       check(cublasSgemv(blas_.handle(), CUBLAS_OP_N, cols, static_cast<int>(batch_), &one, dz, cols,

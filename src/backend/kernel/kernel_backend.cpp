@@ -48,7 +48,8 @@ void KernelBackend::dense_forward(const DenseForward& op) {
                         .c = op.y.data};
   if (multiply_and_activate(product, op)) return;
   multiply(product);
-  bias_activation(op.activation, op.bias, op.y.data, op.y.rows, op.y.cols, stream());
+  bias_activation(op.activation, op.bias, op.y.data, static_cast<float*>(op.reserve), op.y.rows,
+                  op.y.cols, stream());
 }
 
 void KernelBackend::dense_backward(const DenseBackward& op) {
@@ -78,7 +79,7 @@ void KernelBackend::dense_backward(const DenseBackward& op) {
                                .c = op.dx.data};
   if (multiply_and_differentiate(input_gradient, op)) return;
   multiply(input_gradient);
-  activation_gradient(op.activation_below, op.x.data, op.dx.data, op.dx.rows, op.dx.cols,
+  activation_gradient(op.activation_below, saved_output(op), op.dx.data, op.dx.rows, op.dx.cols,
                       op.dbias_below, scratch, stream());
 }
 
