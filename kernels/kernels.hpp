@@ -82,17 +82,17 @@ void row_losses(Loss loss, Activation activation, const float* z, const float* b
                 const float* target, double* sums, std::int64_t rows, std::int64_t cols,
                 Stream stream);
 
-/// See ae::AdamStep. `counter` is one word, zero between launches.
-struct AdamArguments {
-  AdamOptions options;
+/// See ae::OptimizerStep. `counter` is one word, zero between launches.
+struct OptimizerArguments {
+  OptimizerOptions options;
   float* parameters = nullptr;
   const float* gradients = nullptr;
-  float* m = nullptr;
-  float* v = nullptr;
+  float* first = nullptr;
+  float* second = nullptr;
   std::int64_t* step = nullptr;
   unsigned* counter = nullptr;
 };
-void adam(const AdamArguments& arguments, std::int64_t count, Stream stream);
+void optimizer(const OptimizerArguments& arguments, std::int64_t count, Stream stream);
 
 /// C = op(A)·op(B), row-major: op(A) is (m, k), op(B) (k, n). A plain tiled product: what runs
 /// where there is no cuBLAS, and the second opinion where there is.

@@ -107,26 +107,4 @@ AE_HOST_DEVICE float normal_cdf(float z) {
   return a < 0.8F ? near : far;
 }
 
-/// Adam's numbers for one step; the formula is documented at AdamOptions. `rate` is
-/// η·√(1-β₂ᵗ)/(1-β₁ᵗ).
-struct AdamRates {
-  float beta1;
-  float beta2;
-  float epsilon;
-  float rate;
-};
-
-AE_HOST_DEVICE float adam_first_moment(float m, float gradient, const AdamRates& rates) {
-  return rates.beta1 * m + (1.0F - rates.beta1) * gradient;
-}
-
-AE_HOST_DEVICE float adam_second_moment(float v, float gradient, const AdamRates& rates) {
-  return rates.beta2 * v + (1.0F - rates.beta2) * (gradient * gradient);
-}
-
-/// What is to be subtracted from the weight.
-AE_HOST_DEVICE float adam_change(float m, float v, const AdamRates& rates) {
-  return rates.rate * m / (sqrtf(v) + rates.epsilon);
-}
-
 }  // namespace ae::math

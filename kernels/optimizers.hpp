@@ -24,6 +24,18 @@ struct StepRates {
   float weight_decay;
 };
 
+/// All but adam_rate, which is the caller's to compute for each step.
+inline StepRates constant_rates(const OptimizerOptions& options) {
+  return {.learning_rate = options.learning_rate,
+          .adam_rate = 0,
+          .beta1 = options.beta1,
+          .beta2 = options.beta2,
+          .epsilon = options.epsilon,
+          .momentum = options.momentum,
+          .rho = options.rho,
+          .weight_decay = options.weight_decay};
+}
+
 /// ½·λ·w² beside the loss: its gradient.
 AE_HOST_DEVICE float with_decay(float g, float w, const StepRates& rates) {
   return g + rates.weight_decay * w;
@@ -119,9 +131,8 @@ using Optimizers = List<Adam, AdamW, Sgd, Nesterov, RmsProp, Adadelta>;
 template <typename Body, typename... Rules>
 [[gnu::always_inline]] inline void for_one(Optimizer optimizer, const Body& body,
                                            List<Rules...> /*all*/) {
-  static_cast<void>(
-      ((optimizer == Rules::kOptimizer ? (body.template operator()<Rules>(), true) : false) ||
-       ...));
+  static_cast<void>((
+      (optimizer == Rules::kOptimizer ? (body.template operator()<Rules>(), true) : false) || ...));
 }
 
 }  // namespace ae::optimizers

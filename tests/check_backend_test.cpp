@@ -104,12 +104,12 @@ class MistakenBackend final : public Backend {
     cpu_->row_losses(op);
     put_out("row losses", op.sums);
   }
-  void adam_step(const AdamStep& op) override {
-    cpu_->adam_step(op);
-    put_out("adam parameters", op.parameters);
-    put_out("adam m", op.m);
-    put_out("adam v", op.v);
-    put_out("adam step", op.step);
+  void optimizer_step(const OptimizerStep& op) override {
+    cpu_->optimizer_step(op);
+    put_out("update parameters", op.parameters);
+    put_out("update first state", op.first);
+    put_out("update second state", op.second);
+    put_out("update step", op.step);
   }
   [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {
     return cpu_->record(std::move(step));
@@ -142,7 +142,7 @@ std::vector<float> trained_on(Backend& backend) {
   TrainOptions options;
   options.epochs = kEpochs;
   options.batch_size = kBatch;
-  options.adam.learning_rate = 0.01F;
+  options.optimizer.learning_rate = 0.01F;
   Model model = Model::initialize(dense_autoencoder({kInputs}, {12, 5}, Activation::tanh), 1);
   Trainer(backend, model, data, &validation, options).run();
   return model.parameters;
@@ -173,7 +173,8 @@ const CheckedOutput& named(const std::vector<CheckedOutput>& outputs, std::strin
 TEST(CheckBackend, EqualBackendsDifferNowhereAndTrainAsOneDoes) {
   const CheckedTraining training = checked_training(cpu());
   EXPECT_TRUE(same_bits<float>(training.parameters, trained_on(*cpu())));
-  // Two gathers, 4 layers forward, 4·3 - 2 outputs backward, 3 of the loss, row losses, 4 of Adam.
+  // Two gathers, 4 layers forward, 4·3 - 2 outputs backward, 3 of the loss, row losses, 4 of the
+  // update.
   EXPECT_EQ(training.outputs.size(), 24U);
   for (const CheckedOutput& output : training.outputs) {
     EXPECT_GT(output.calls, 0) << output.name;
@@ -186,7 +187,7 @@ TEST(CheckBackend, EqualBackendsDifferNowhereAndTrainAsOneDoes) {
   EXPECT_EQ(named(training.outputs, "gather rows").calls, kEpochs);
   EXPECT_EQ(named(training.outputs, "encoder.0 forward").calls, kSteps + kEpochs);
   EXPECT_EQ(named(training.outputs, "encoder.1 backward dw").elements, kSteps * 12 * 5);
-  EXPECT_EQ(named(training.outputs, "adam step").elements, kSteps);
+  EXPECT_EQ(named(training.outputs, "update step").elements, kSteps);
 }
 
 TEST(CheckBackend, FindsAMistakeInAnyOutputAndLetsItSpreadToNoOther) {
@@ -195,7 +196,7 @@ TEST(CheckBackend, FindsAMistakeInAnyOutputAndLetsItSpreadToNoOther) {
        {"gather batch", "gather rows", "encoder.1 forward", "decoder.1 forward",
         "decoder.0 backward dw", "decoder.0 backward dx", "decoder.0 backward dbias below",
         "encoder.0 backward dw", "loss dz", "loss dbias", "loss sum", "row losses",
-        "adam parameters", "adam m", "adam v", "adam step"}) {
+        "update parameters", "update first state", "update second state", "update step"}) {
     SCOPED_TRACE(output);
     const CheckedTraining training = checked_training(std::make_unique<MistakenBackend>(
         Mistake{.output = std::string(output), .call = 2, .value = 1000}));

@@ -15,6 +15,7 @@
 
 #include "activations.hpp"
 #include "losses.hpp"
+#include "optimizers.hpp"
 #include "oracle.hpp"
 
 namespace ae {
@@ -281,20 +282,34 @@ TEST(Math, ErrorsFollowTheirDefinitions) {
   EXPECT_TRUE(std::isnan(at(losses::SquaredError<activations::Relu>{}, kNan, 0.5F).loss));
 }
 
-TEST(Math, AdamMovesAgainstTheGradient) {
-  const math::AdamRates rates{0.9F, 0.999F, 1e-7F, 0.01F};
-  EXPECT_FLOAT_EQ(math::adam_first_moment(2, 4, rates), 2.2F);
-  EXPECT_FLOAT_EQ(math::adam_second_moment(2, 4, rates), 0.999F * 2 + 0.001F * 16);
-  EXPECT_FLOAT_EQ(math::adam_change(3, 4, rates), 0.015F);
-  EXPECT_LT(math::adam_change(-3, 4, rates), 0);
-  // Nothing has moved yet: ε keeps 0/0 away.
-  EXPECT_EQ(math::adam_change(0, 0, rates), 0.0F);
-  EXPECT_FLOAT_EQ(math::adam_change(1e-7F, 0, rates), 0.01F);
-  EXPECT_TRUE(std::isnan(math::adam_first_moment(kNan, 0, rates)));
-  EXPECT_TRUE(std::isnan(math::adam_first_moment(0, kNan, rates)));
-  EXPECT_TRUE(std::isnan(math::adam_second_moment(0, kNan, rates)));
-  EXPECT_TRUE(std::isnan(math::adam_change(kNan, 1, rates)));
-  EXPECT_TRUE(std::isnan(math::adam_change(1, kNan, rates)));
+TEST(Math, OptimizersMoveAgainstTheGradient) {
+  OptimizerOptions options;
+  options.learning_rate = 0.01F;
+  optimizers::StepRates rates = optimizers::constant_rates(options);
+  rates.adam_rate = 0.01F;
+  int seen = 0;
+  for (const Optimizer optimizer : test::kAllOptimizers) {
+    for_optimizer(optimizer, [&]<typename Rule>() {
+      ++seen;
+      SCOPED_TRACE(Rule::kName);
+      const auto updated = [&](float w, float g) {
+        float first = 0;
+        float second = 0;
+        const float result = Rule::updated(w, g, first, second, rates);
+        EXPECT_EQ(first != 0 || std::isnan(first), g != 0);
+        if (Rule::kStates < 2) {
+          EXPECT_EQ(second, 0);
+        }
+        return result;
+      };
+      EXPECT_LT(updated(1, 0.5F), 1);
+      EXPECT_GT(updated(1, -0.5F), 1);
+      EXPECT_EQ(updated(1, 0), 1);  // nothing has moved yet: ε keeps 0/0 away
+      EXPECT_TRUE(std::isnan(updated(kNan, 1)));
+      EXPECT_TRUE(std::isnan(updated(1, kNan)));
+    });
+  }
+  EXPECT_EQ(seen, 6);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@
 #include "backends.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
+#include "optimizers.hpp"
 #include "oracle.hpp"
 
 namespace ae {
@@ -656,64 +657,95 @@ TEST_P(OpsTest, LossesAddUpOverSteps) {
 
 // ── The optimiser ───────────────────────────────────────────────────────────────────────────────
 
-void check_adam(Backend& backend, const Oracle& oracle, const AdamOptions& options,
-                std::int64_t step_before, const std::vector<float>& parameters,
-                const std::vector<float>& gradients, const std::vector<float>& m,
-                const std::vector<float>& v) {
-  SCOPED_TRACE(std::to_string(parameters.size()) + " parameters after " +
-               std::to_string(step_before) + " steps");
-  const Oracle::AdamState expected =
-      oracle.adam(options, step_before + 1, parameters, gradients, m, v);
+void check_optimizer(Backend& backend, const Oracle& oracle, const OptimizerOptions& options,
+                     std::int64_t step_before, const std::vector<float>& parameters,
+                     const std::vector<float>& gradients, const std::vector<float>& first,
+                     const std::vector<float>& second) {
+  SCOPED_TRACE(std::string(to_string(options.kind)) + ", " + std::to_string(parameters.size()) +
+               " parameters after " + std::to_string(step_before) + " steps");
+  const Oracle::OptimizerState expected =
+      oracle.optimizer(options, step_before + 1, parameters, gradients, first, second);
   const Floats device_parameters(backend, std::span<const float>(parameters));
   const Floats device_gradients(backend, std::span<const float>(gradients));
-  const Floats device_m(backend, std::span<const float>(m));
-  const Floats device_v(backend, std::span<const float>(v));
+  const Floats device_first(backend, std::span<const float>(first));
+  const Floats device_second(backend, std::span<const float>(second));
   const Guarded<std::int64_t> step(backend, std::span(&step_before, 1));
-  backend.adam_step({.options = options,
-                     .parameters = device_parameters.data(),
-                     .gradients = device_gradients.data(),
-                     .m = device_m.data(),
-                     .v = device_v.data(),
-                     .count = static_cast<std::int64_t>(parameters.size()),
-                     .step = step.data()});
+  const int states = optimizer_states(options.kind);
+  backend.optimizer_step({.options = options,
+                          .parameters = device_parameters.data(),
+                          .gradients = device_gradients.data(),
+                          .first = states > 0 ? device_first.data() : nullptr,
+                          .second = states > 1 ? device_second.data() : nullptr,
+                          .count = static_cast<std::int64_t>(parameters.size()),
+                          .step = step.data()});
   EXPECT_TRUE(near(device_parameters.read(), expected.parameters));
-  EXPECT_TRUE(near(device_m.read(), expected.m));
-  EXPECT_TRUE(near(device_v.read(), expected.v));
+  EXPECT_TRUE(near(device_first.read(), expected.first));
+  EXPECT_TRUE(near(device_second.read(), expected.second));
   EXPECT_EQ(step.read().front(), step_before + 1);
   EXPECT_TRUE(device_gradients.is_untouched());
 }
 
-TEST_P(OpsTest, AdamIsRightAtEverySize) {
-  Numbers numbers(12);
-  for (const std::int64_t count : {0, 1, 31, 32, 33, 257, 784, 4096, 4097, 50'992}) {
-    check_adam(*backend_, oracle_, {}, count % 3, numbers.vector(count),
-               numbers.vector(count, -1e-3F, 1e-3F), numbers.vector(count, -1e-3F, 1e-3F),
-               numbers.vector(count, 0, 1e-6F));
-  }
+/// What an optimiser may have kept: means of squares are not negative, and are smaller.
+std::vector<float> first_states(Numbers& numbers, Optimizer optimizer, std::int64_t count) {
+  const bool is_square = optimizer == Optimizer::rmsprop || optimizer == Optimizer::adadelta;
+  return is_square ? numbers.vector(count, 0, 1e-6F) : numbers.vector(count, -1e-3F, 1e-3F);
 }
 
-TEST_P(OpsTest, AdamIsRightFromTheFirstStepToTheMillionth) {
-  Numbers numbers(13);
-  for (const std::int64_t step_before : {0, 1, 2, 9, 99, 999, 999'999}) {
-    for (const AdamOptions options : {AdamOptions{}, AdamOptions{0.1F, 0.5F, 0.9F, 1e-3F},
-                                      AdamOptions{1e-5F, 0.0F, 0.0F, 1.0F}}) {
-      check_adam(*backend_, oracle_, options, step_before, numbers.vector(100),
-                 numbers.vector(100, -1e-2F, 1e-2F), numbers.vector(100, -1e-2F, 1e-2F),
-                 numbers.vector(100, 0, 1e-4F));
+TEST_P(OpsTest, OptimizersAreRightAtEverySize) {
+  Numbers numbers(12);
+  for (const Optimizer optimizer : test::kAllOptimizers) {
+    for (const std::int64_t count : {0, 1, 31, 32, 33, 257, 784, 4096, 4097, 50'992}) {
+      // The largest once for each number of states; the emulated device takes long for it.
+      if (count > 5000 && optimizer != Optimizer::adam && optimizer != Optimizer::sgd) continue;
+      check_optimizer(*backend_, oracle_, {.kind = optimizer}, count % 3, numbers.vector(count),
+                      numbers.vector(count, -1e-3F, 1e-3F), first_states(numbers, optimizer, count),
+                      numbers.vector(count, 0, 1e-6F));
     }
   }
 }
 
-TEST_P(OpsTest, AdamStandsExtremes) {
+TEST_P(OpsTest, OptimizersAreRightFromTheFirstStepToTheMillionth) {
+  Numbers numbers(13);
+  for (const Optimizer optimizer : test::kAllOptimizers) {
+    for (const std::int64_t step_before : {0, 1, 2, 9, 99, 999, 999'999}) {
+      for (OptimizerOptions options : {OptimizerOptions{},
+                                       OptimizerOptions{.learning_rate = 0.1F,
+                                       .beta1 = 0.5F,
+                                       .beta2 = 0.9F,
+                                       .epsilon = 1e-3F,
+                                       .momentum = 0.5F,
+                                       .rho = 0.99F,
+                                       .weight_decay = 1e-2F},
+                                       OptimizerOptions{.learning_rate = 1e-5F,
+                                       .beta1 = 0.0F,
+                                       .beta2 = 0.0F,
+                                       .epsilon = 1.0F,
+                                       .momentum = 0.0F,
+                                       .rho = 0.0F,
+                                       .weight_decay = 1.0F}}) {
+        options.kind = optimizer;
+        check_optimizer(*backend_, oracle_, options, step_before, numbers.vector(100),
+                        numbers.vector(100, -1e-2F, 1e-2F), first_states(numbers, optimizer, 100),
+                        numbers.vector(100, 0, 1e-4F));
+      }
+    }
+  }
+}
+
+TEST_P(OpsTest, OptimizersStandExtremes) {
   const std::vector<float> gradients{0,     1,      -1,        1e-20F, -1e-20F, kDenormal,
                                      1e10F, -1e10F, kSmallest, 1e-7F,  -1e-7F,  0};
   const std::size_t count = gradients.size();
   const std::vector<float> zeros(count);
-  // Black pixels: no gradient ever, and so no movement.
-  check_adam(*backend_, oracle_, {}, 0, std::vector<float>(count, 0.5F), gradients, zeros, zeros);
-  // Moments that have decayed as far as floats go.
-  check_adam(*backend_, oracle_, {}, 5000, std::vector<float>(count, -0.5F), gradients,
-             std::vector<float>(count, kDenormal), std::vector<float>(count, kDenormal));
+  const std::vector<float> denormals(count, kDenormal);
+  for (const Optimizer optimizer : test::kAllOptimizers) {
+    // Black pixels: no gradient ever, and so no movement.
+    check_optimizer(*backend_, oracle_, {.kind = optimizer}, 0, std::vector<float>(count, 0.5F),
+                    gradients, zeros, zeros);
+    // Numbers that have decayed as far as floats go.
+    check_optimizer(*backend_, oracle_, {.kind = optimizer}, 5000, std::vector<float>(count, -0.5F),
+                    gradients, denormals, denormals);
+  }
 }
 
 }  // namespace

@@ -348,39 +348,114 @@ Oracle::Losses Oracle::losses(Loss loss, Activation activation, const HostMatrix
   return result;
 }
 
-Oracle::AdamState Oracle::adam(const AdamOptions& options, std::int64_t t,
-                               std::span<const float> parameters, std::span<const float> gradients,
-                               std::span<const float> m, std::span<const float> v) const {
+Expected Oracle::decayed_mean(double beta, double mean, Expected fresh) const {
+  const double kept = beta * mean;
+  const double added = (1 - beta) * fresh.value;
+  return {kept + added, 3 * precision_.unit * (std::abs(kept) + std::abs(added)) +
+                            (1 - beta) * fresh.tolerance + 4 * precision_.smallest};
+}
+
+Expected Oracle::square(Expected x) const {
+  const double value = x.value * x.value;
+  return {value, 2 * absolute(x) * x.tolerance + x.tolerance * x.tolerance +
+                     2 * precision_.unit * value + precision_.smallest};
+}
+
+Expected Oracle::over_root(Expected numerator, Expected v, double epsilon) const {
+  // The root halves v's relative error, and there are its own rounding, the sum's and the
+  // quotient's, and those of a factor that may be in the numerator.
+  const double root = std::sqrt(v.value);
+  const double divisor = root + epsilon;
+  const double value = numerator.value / divisor;
+  const double root_off =
+      v.value > 0 ? std::min(std::sqrt(v.tolerance), v.tolerance / root) : std::sqrt(v.tolerance);
+  return {value, numerator.tolerance / divisor +
+                     std::abs(value) * (root_off / divisor + 12 * precision_.unit) +
+                     precision_.smallest};
+}
+
+Oracle::OptimizerState Oracle::optimizer(const OptimizerOptions& options, std::int64_t t,
+                                         std::span<const float> parameters,
+                                         std::span<const float> gradients,
+                                         std::span<const float> first,
+                                         std::span<const float> second) const {
   const double u = precision_.unit;
   const double tiny = precision_.smallest;
+  const auto steps = static_cast<double>(t);
   const auto beta1 = static_cast<double>(options.beta1);
   const auto beta2 = static_cast<double>(options.beta2);
   const auto epsilon = static_cast<double>(options.epsilon);
-  const auto steps = static_cast<double>(t);
-  const double rate = static_cast<double>(options.learning_rate) *
-                      std::sqrt(1 - std::pow(beta2, steps)) / (1 - std::pow(beta1, steps));
-  AdamState state;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const auto g = static_cast<double>(gradients[i]);
-    const double kept = beta1 * static_cast<double>(m[i]);
-    const double fresh = (1 - beta1) * g;
-    const double squared = beta2 * static_cast<double>(v[i]) + (1 - beta2) * g * g;
-    const Expected m_new{kept + fresh, 3 * u * (std::abs(kept) + std::abs(fresh)) + 4 * tiny};
-    const Expected v_new{squared, 4 * u * squared + 4 * tiny};
+  const auto momentum = static_cast<double>(options.momentum);
+  const auto rho = static_cast<double>(options.rho);
+  const auto decay = static_cast<double>(options.weight_decay);
+  const auto rate = static_cast<double>(options.learning_rate);
+  const double correction = std::sqrt(1 - std::pow(beta2, steps)) / (1 - std::pow(beta1, steps));
 
-    // In rate·m/(√v + ε) the root halves v's relative error, and there are the roundings of the
-    // root, the sum, the product, the quotient and, for devices that have it in float, the rate.
-    const double divisor = std::sqrt(v_new.value) + epsilon;
-    const double change = rate * m_new.value / divisor;
-    const double root_off = std::min(
-        std::sqrt(v_new.tolerance),
-        v_new.value > 0 ? v_new.tolerance / std::sqrt(v_new.value) : std::sqrt(v_new.tolerance));
-    const double change_off =
-        rate * m_new.tolerance / divisor + std::abs(change) * (root_off / divisor + 12 * u) + tiny;
-    const double moved = static_cast<double>(parameters[i]) - change;
-    state.m.push_back(m_new);
-    state.v.push_back(v_new);
-    state.parameters.push_back({moved, change_off + u * std::abs(moved) + 2 * tiny});
+  OptimizerState state;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto w = static_cast<double>(parameters[i]);
+    const auto plain = static_cast<double>(gradients[i]);
+    const auto a = static_cast<double>(first[i]);
+    const auto b = static_cast<double>(second[i]);
+    const Expected g{
+        plain + decay * w,
+        decay == 0 ? 0 : u * (2 * std::abs(decay * w) + std::abs(plain + decay * w)) + 2 * tiny};
+    Expected kept_first{a, 0};
+    Expected kept_second{b, 0};
+    double from = w;  // what the change is taken off
+    double from_off = 0;
+    Expected change;  // with the learning rate in it
+    switch (options.kind) {
+      case Optimizer::adam:
+      case Optimizer::adamw: {
+        const bool is_decoupled = options.kind == Optimizer::adamw;
+        const Expected gradient = is_decoupled ? Expected{plain, 0} : g;
+        kept_first = decayed_mean(beta1, a, gradient);
+        kept_second = decayed_mean(beta2, b, square(gradient));
+        const double factor = rate * correction;
+        change = over_root({factor * kept_first.value, factor * kept_first.tolerance}, kept_second,
+                           epsilon);
+        if (is_decoupled) {
+          from -= rate * decay * w;
+          from_off = 3 * u * rate * decay * std::abs(w) + u * std::abs(from) + tiny;
+        }
+        break;
+      }
+      case Optimizer::sgd:
+      case Optimizer::nesterov: {
+        const double velocity = momentum * a + g.value;
+        kept_first = {velocity,
+                      2 * u * (std::abs(momentum * a) + absolute(g)) + g.tolerance + 2 * tiny};
+        Expected direction = kept_first;
+        if (options.kind == Optimizer::nesterov) {
+          direction.value = g.value + momentum * velocity;
+          direction.tolerance = g.tolerance + momentum * kept_first.tolerance +
+                                2 * u * (absolute(g) + std::abs(momentum * velocity)) + 2 * tiny;
+        }
+        change = {rate * direction.value,
+                  rate * direction.tolerance + 2 * u * rate * absolute(direction) + tiny};
+        break;
+      }
+      case Optimizer::rmsprop:
+        kept_first = decayed_mean(rho, a, square(g));
+        change = over_root({rate * g.value, rate * g.tolerance}, kept_first, epsilon);
+        break;
+      case Optimizer::adadelta: {
+        kept_first = decayed_mean(rho, a, square(g));
+        const double ratio = std::sqrt(b + epsilon) / std::sqrt(kept_first.value + epsilon);
+        const double off = kept_first.tolerance / (2 * (kept_first.value + epsilon)) + 12 * u;
+        const Expected delta{ratio * g.value,
+                             std::abs(ratio * g.value) * off + ratio * g.tolerance + tiny};
+        kept_second = decayed_mean(rho, b, square(delta));
+        change = {rate * delta.value, rate * delta.tolerance + u * rate * absolute(delta) + tiny};
+        break;
+      }
+    }
+    const double moved = from - change.value;
+    state.first.push_back(kept_first);
+    state.second.push_back(kept_second);
+    state.parameters.push_back(
+        {moved, from_off + change.tolerance + u * std::abs(moved) + 2 * tiny});
   }
   return state;
 }

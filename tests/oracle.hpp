@@ -29,6 +29,10 @@ inline constexpr std::array kActivationsByOutput{
     Activation::identity, Activation::relu,       Activation::sigmoid, Activation::tanh,
     Activation::elu,      Activation::leaky_relu, Activation::softplus};
 
+inline constexpr std::array kAllOptimizers{Optimizer::adam,    Optimizer::adamw,
+                                           Optimizer::sgd,     Optimizer::nesterov,
+                                           Optimizer::rmsprop, Optimizer::adadelta};
+
 /// How exactly a target computes.
 struct Precision {
   double unit = 0x1p-24;       ///< u: the largest relative error of one rounding
@@ -90,15 +94,17 @@ class Oracle {
                               std::span<const float> bias, const HostMatrix& target,
                               float gradient_scale) const;
 
-  struct AdamState {
+  struct OptimizerState {
     std::vector<Expected> parameters;
-    std::vector<Expected> m;
-    std::vector<Expected> v;
+    std::vector<Expected> first;
+    std::vector<Expected> second;
   };
-  /// Step number `t` ≥ 1.
-  [[nodiscard]] AdamState adam(const AdamOptions& options, std::int64_t t,
-                               std::span<const float> parameters, std::span<const float> gradients,
-                               std::span<const float> m, std::span<const float> v) const;
+  /// Step number `t` ≥ 1; see OptimizerOptions. What a rule does not keep stays as it is.
+  [[nodiscard]] OptimizerState optimizer(const OptimizerOptions& options, std::int64_t t,
+                                         std::span<const float> parameters,
+                                         std::span<const float> gradients,
+                                         std::span<const float> first,
+                                         std::span<const float> second) const;
 
  private:
   class Sum;
@@ -123,6 +129,12 @@ class Oracle {
   [[nodiscard]] LossAndGradient huber(Expected y, Expected slope, double target) const;
   [[nodiscard]] LossAndGradient element(Loss loss, Activation activation, Expected z,
                                         double target) const;
+
+  /// β·mean + (1 - β)·fresh.
+  [[nodiscard]] Expected decayed_mean(double beta, double mean, Expected fresh) const;
+  [[nodiscard]] Expected square(Expected x) const;
+  /// numerator/(√v + ε).
+  [[nodiscard]] Expected over_root(Expected numerator, Expected v, double epsilon) const;
 
   Precision precision_;
 };

@@ -162,7 +162,7 @@ class Replay {
     options.seed = recorded_["seed"];
     options.loss = loss_;
     options.reduction = reduction_;
-    options.adam.learning_rate = recorded_["learning_rate"];
+    options.optimizer.learning_rate = recorded_["learning_rate"];
     options.device = target_.options;
     return options;
   }

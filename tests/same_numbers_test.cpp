@@ -62,12 +62,12 @@ std::vector<double> step_losses(Backend& backend, const Dataset& data, std::int6
     const Matrix logits = network.run_to_logits(x, data.density());
     network.backward(x, data.density(), logits, Loss::bce, static_cast<float>(1 / elements),
                      gradients.data(), loss_sum.data());
-    backend.adam_step({.parameters = parameters.data(),
-                       .gradients = gradients.data(),
-                       .m = m.data(),
-                       .v = v.data(),
-                       .count = parameters.size(),
-                       .step = step_count.data()});
+    backend.optimizer_step({.parameters = parameters.data(),
+                            .gradients = gradients.data(),
+                            .first = m.data(),
+                            .second = v.data(),
+                            .count = parameters.size(),
+                            .step = step_count.data()});
   });
   std::vector<double> losses;
   for (std::int64_t i = 0; i < steps; ++i) {

@@ -86,13 +86,13 @@ class SmallTraining {
                              .dz = code_gradient_.matrix(batch_, kUnits),
                              .dw = {gradients_.data(), kInputs, kUnits},
                              .x_density = 0.3});
-    backend_.adam_step({.options = {.learning_rate = 0.01F},
-                        .parameters = parameters_.data(),
-                        .gradients = gradients_.data(),
-                        .m = m_.data(),
-                        .v = v_.data(),
-                        .count = kParameters,
-                        .step = step_.data()});
+    backend_.optimizer_step({.options = {.learning_rate = 0.01F},
+                             .parameters = parameters_.data(),
+                             .gradients = gradients_.data(),
+                             .first = m_.data(),
+                             .second = v_.data(),
+                             .count = kParameters,
+                             .step = step_.data()});
   }
 
   [[nodiscard]] bool is_untouched() const {

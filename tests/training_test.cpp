@@ -101,7 +101,7 @@ TEST(Training, DeepModelsLearnWithEitherLossAndReduction) {
     Model model = Model::initialize(dense_autoencoder({28, 28}, {48, 24, 12}, c.activation), 1);
     TrainOptions options = quick_options(10);
     options.batch_size = 20;
-    options.adam.learning_rate = 0.003F;
+    options.optimizer.learning_rate = 0.003F;
     options.loss = c.loss;
     options.reduction = c.reduction;
     const TrainResult result = train(model, digits(), nullptr, options);
@@ -237,7 +237,7 @@ TEST(Training, CheckComparesOperationByOperation) {
   options.device.on_check = [&table](const std::string& text) { table += text; };
   train(checked, rows, nullptr, options);
   EXPECT_TRUE(says(table, "decoder.0 forward"));
-  EXPECT_TRUE(says(table, "adam parameters"));
+  EXPECT_TRUE(says(table, "update parameters"));
   Model model = keras_model();
   options.device = {"cpu", 1};
   train(model, rows, nullptr, options);
@@ -404,12 +404,12 @@ TEST(TrainingRefuses, OptionsOutOfRange) {
   refuses([](TrainOptions& o) { o.epochs = -1; });
   refuses([](TrainOptions& o) { o.batch_size = 0; });
   for (const float bad : {0.0F, -1.0F, kNan, std::numeric_limits<float>::infinity()}) {
-    refuses([bad](TrainOptions& o) { o.adam.learning_rate = bad; });
-    refuses([bad](TrainOptions& o) { o.adam.epsilon = bad; });
+    refuses([bad](TrainOptions& o) { o.optimizer.learning_rate = bad; });
+    refuses([bad](TrainOptions& o) { o.optimizer.epsilon = bad; });
   }
   for (const float bad : {-0.1F, 1.0F, kNan}) {
-    refuses([bad](TrainOptions& o) { o.adam.beta1 = bad; });
-    refuses([bad](TrainOptions& o) { o.adam.beta2 = bad; });
+    refuses([bad](TrainOptions& o) { o.optimizer.beta1 = bad; });
+    refuses([bad](TrainOptions& o) { o.optimizer.beta2 = bad; });
   }
   refuses([](TrainOptions& o) { o.device.threads = -1; });
   refuses([](TrainOptions& o) { o.device.device = "abacus"; });
@@ -419,7 +419,7 @@ TEST(TrainingRefuses, ToGoOnOnceTheLossIsNotANumber) {
   for (const float learning_rate : {1e20F, 1e30F}) {
     Model model = keras_model();
     TrainOptions options = quick_options(5);
-    options.adam.learning_rate = learning_rate;
+    options.optimizer.learning_rate = learning_rate;
     const std::string message = error_of([&] { train(model, digits(), nullptr, options); });
     EXPECT_TRUE(says(message, "diverged"));
     EXPECT_TRUE(says(message, "learning rate"));
@@ -430,7 +430,7 @@ TEST(TrainingRefuses, AModelThatItsLastUpdateRuined) {
   Model model = keras_model();
   TrainOptions options = quick_options(1);
   options.batch_size = digits().rows();  // one update, after the only training loss is taken
-  options.adam.learning_rate = 1e30F;
+  options.optimizer.learning_rate = 1e30F;
   const std::string message = error_of([&] { train(model, digits(), &digits(), options); });
   EXPECT_TRUE(says(message, "diverged"));
 }

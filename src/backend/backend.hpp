@@ -129,13 +129,15 @@ struct RowLosses {
   double* sums = nullptr;  ///< (batch)
 };
 
-/// Adam over a flat parameter buffer, as step number *step + 1; then *step is one more.
-struct AdamStep {
-  AdamOptions options{};
+/// An optimiser's step over a flat parameter buffer, as step number *step + 1; then *step is one
+/// more. `first` and `second` are the numbers it keeps, as many as optimizer_states() says, in the
+/// order of its rule; the others may be null.
+struct OptimizerStep {
+  OptimizerOptions options{};
   float* parameters = nullptr;
   const float* gradients = nullptr;
-  float* m = nullptr;
-  float* v = nullptr;
+  float* first = nullptr;
+  float* second = nullptr;
   std::int64_t count = 0;
   std::int64_t* step = nullptr;
 };
@@ -200,7 +202,7 @@ class Backend {
   virtual void dense_backward(const DenseBackward& op) = 0;
   virtual void reconstruction_loss(const ReconstructionLoss& op) = 0;
   virtual void row_losses(const RowLosses& op) = 0;
-  virtual void adam_step(const AdamStep& op) = 0;
+  virtual void optimizer_step(const OptimizerStep& op) = 0;
 
   /// Whether operations return before they are done.
   [[nodiscard]] virtual bool is_asynchronous() const { return false; }

@@ -14,6 +14,7 @@
 #include "ae/error.hpp"
 
 #include "backend/called_step.hpp"
+#include "optimizers.hpp"
 
 namespace ae {
 
@@ -192,19 +193,20 @@ class CheckBackend final : public Backend {
     reference_->row_losses(op);
     compare("row losses", op.sums, op.z.rows, 1);
   }
-  void adam_step(const AdamStep& op) override {
-    AdamStep judged = op;
+  void optimizer_step(const OptimizerStep& op) override {
+    const int states = optimizer_states(op.options.kind);
+    OptimizerStep judged = op;
     judged.parameters = in_judged(op.parameters, op.count);
     judged.gradients = in_judged(op.gradients, op.count);
-    judged.m = in_judged(op.m, op.count);
-    judged.v = in_judged(op.v, op.count);
+    judged.first = states > 0 ? in_judged(op.first, op.count) : nullptr;
+    judged.second = states > 1 ? in_judged(op.second, op.count) : nullptr;
     judged.step = in_judged(op.step, 1);
-    judged_->adam_step(judged);
-    reference_->adam_step(op);
-    compare("adam parameters", {op.parameters, 1, op.count});
-    compare("adam m", {op.m, 1, op.count});
-    compare("adam v", {op.v, 1, op.count});
-    compare("adam step", op.step, 1, 1);
+    judged_->optimizer_step(judged);
+    reference_->optimizer_step(op);
+    compare("update parameters", {op.parameters, 1, op.count});
+    if (states > 0) compare("update first state", {op.first, 1, op.count});
+    if (states > 1) compare("update second state", {op.second, 1, op.count});
+    compare("update step", op.step, 1, 1);
   }
 
   [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {

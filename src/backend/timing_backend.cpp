@@ -59,8 +59,8 @@ class TimingBackend final : public Backend {
   void row_losses(const RowLosses& op) override {
     time({.stage = "loss", .rows = op.z.rows}, [&] { timed_.row_losses(op); });
   }
-  void adam_step(const AdamStep& op) override {
-    time({.stage = "adam"}, [&] { timed_.adam_step(op); });
+  void optimizer_step(const OptimizerStep& op) override {
+    time({.stage = "update"}, [&] { timed_.optimizer_step(op); });
   }
 
   [[nodiscard]] std::size_t reserve_bytes(std::int64_t rows, std::int64_t units,

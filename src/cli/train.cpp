@@ -42,7 +42,7 @@ struct TrainCommand {
   std::string output_activation{to_string(Activation::sigmoid)};
   std::string loss{to_string(training.loss)};
   std::string reduction{to_string(training.reduction)};
-  std::string optimizer = "adam";
+  std::string optimizer{to_string(training.optimizer.kind)};
   std::filesystem::path out;
   bool json = false;
   bool quiet = false;
@@ -60,11 +60,14 @@ struct TrainCommand {
     options.group("Training");
     options.add("loss", loss, "NAME", "bce, mse, mae or huber");
     options.add("reduction", reduction, "NAME", "mean over elements, or sum per sample");
-    options.add("optimizer", optimizer, "NAME", "adam");
-    options.add("learning-rate", training.adam.learning_rate, "X", "above 0");
-    options.add("beta1", training.adam.beta1, "X", "Adam's decay of the gradient's mean");
-    options.add("beta2", training.adam.beta2, "X", "Adam's decay of its square's mean");
-    options.add("epsilon", training.adam.epsilon, "X", "Adam's epsilon, added as Keras does");
+    options.add("optimizer", optimizer, "NAME", "adam, adamw, sgd, nesterov, rmsprop, adadelta");
+    options.add("learning-rate", training.optimizer.learning_rate, "X", "above 0");
+    options.add("beta1", training.optimizer.beta1, "X", "Adam's decay of the gradient's mean");
+    options.add("beta2", training.optimizer.beta2, "X", "Adam's decay of its square's mean");
+    options.add("epsilon", training.optimizer.epsilon, "X", "beside the root, as Keras has it");
+    options.add("momentum", training.optimizer.momentum, "X", "of sgd and nesterov");
+    options.add("rho", training.optimizer.rho, "X", "rmsprop's and adadelta's decay of means");
+    options.add("weight-decay", training.optimizer.weight_decay, "X", "L2; decoupled with adamw");
     options.add("epochs", training.epochs, "N", "times through the data");
     options.add("batch-size", training.batch_size, "N", "rows a step");
     options.add("seed", training.seed, "N", "of weights and shuffles; same seed, same model");
@@ -87,9 +90,7 @@ struct TrainCommand {
   void resolve() {
     if (json && quiet)
       throw UsageError("--json and --quiet contradict each other, give one of them");
-    if (optimizer != "adam") {
-      throw UsageError(fmt::format("there is no optimizer '{}', choose adam", optimizer));
-    }
+    training.optimizer.kind = parse_optimizer(optimizer);
     training.loss = parse_loss(loss);
     training.reduction = parse_reduction(reduction);
     training.validate();
@@ -178,10 +179,13 @@ std::map<std::string, std::string> training_record(const TrainCommand& command, 
       {"loss", std::string(to_string(options.loss))},
       {"reduction", std::string(to_string(options.reduction))},
       {"optimizer", command.optimizer},
-      {"learning_rate", fmt::format("{}", options.adam.learning_rate)},
-      {"beta1", fmt::format("{}", options.adam.beta1)},
-      {"beta2", fmt::format("{}", options.adam.beta2)},
-      {"epsilon", fmt::format("{}", options.adam.epsilon)},
+      {"learning_rate", fmt::format("{}", options.optimizer.learning_rate)},
+      {"beta1", fmt::format("{}", options.optimizer.beta1)},
+      {"beta2", fmt::format("{}", options.optimizer.beta2)},
+      {"epsilon", fmt::format("{}", options.optimizer.epsilon)},
+      {"momentum", fmt::format("{}", options.optimizer.momentum)},
+      {"rho", fmt::format("{}", options.optimizer.rho)},
+      {"weight_decay", fmt::format("{}", options.optimizer.weight_decay)},
       {"batch_size", std::to_string(options.batch_size)},
       {"seed", std::to_string(options.seed)},
       {"epochs", std::to_string(result.epochs.size())},
@@ -214,7 +218,8 @@ report::Report make_report(const TrainCommand& command, const ModelSpec& spec, c
       {"output", command.output_activation},
       {"parameters", format_count(spec.parameter_count())},
       {"loss", loss_name(options)},
-      {"optimizer", fmt::format("Adam, learning rate {:g}", options.adam.learning_rate)},
+      {"optimizer",
+       fmt::format("{}, learning rate {:g}", command.optimizer, options.optimizer.learning_rate)},
       {"batch size", format_count(options.batch_size)},
       {"epochs", format_count(options.epochs)},
       {"seed", std::to_string(options.seed)},

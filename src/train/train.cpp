@@ -11,6 +11,7 @@
 #include "ae/error.hpp"
 
 #include "backend/backend.hpp"
+#include "optimizers.hpp"
 #include "train/evaluation.hpp"
 #include "train/trainer.hpp"
 
@@ -23,6 +24,11 @@ using Names = std::array<std::pair<Enum, std::string_view>, kSize>;
 
 constexpr Names<Loss, 4> kLosses{
     {{Loss::bce, "bce"}, {Loss::mse, "mse"}, {Loss::mae, "mae"}, {Loss::huber, "huber"}}};
+template <typename... Rules>
+constexpr Names<Optimizer, sizeof...(Rules)> names_of(optimizers::List<Rules...> /*all*/) {
+  return {{{Rules::kOptimizer, Rules::kName}...}};
+}
+constexpr auto kOptimizers = names_of(optimizers::Optimizers{});
 constexpr Names<Reduction, 2> kReductions{{{Reduction::mean, "mean"}, {Reduction::sum, "sum"}}};
 
 template <typename Enum, std::size_t kSize>
@@ -55,6 +61,12 @@ std::string_view to_string(Loss loss) {
 std::string_view to_string(Reduction reduction) {
   return name_of(kReductions, reduction);
 }
+std::string_view to_string(Optimizer optimizer) {
+  return name_of(kOptimizers, optimizer);
+}
+Optimizer parse_optimizer(std::string_view name) {
+  return value_of(kOptimizers, "optimizer", name);
+}
 Loss parse_loss(std::string_view name) {
   return value_of(kLosses, "loss", name);
 }
@@ -69,12 +81,20 @@ void TrainOptions::validate() const {
           "from 0 to 2147483647");
   require(batch_size >= 1 && number(batch_size) <= kMostRows, "the batch size", number(batch_size),
           "from 1 to 2147483647");
-  require(std::isfinite(adam.learning_rate) && adam.learning_rate > 0, "the learning rate",
-          number(adam.learning_rate), "above 0");
-  require(adam.beta1 >= 0 && adam.beta1 < 1, "beta1", number(adam.beta1), "at least 0 and below 1");
-  require(adam.beta2 >= 0 && adam.beta2 < 1, "beta2", number(adam.beta2), "at least 0 and below 1");
-  require(std::isfinite(adam.epsilon) && adam.epsilon > 0, "epsilon", number(adam.epsilon),
-          "above 0");
+  const auto require_positive = [&](float value, std::string_view what) {
+    require(std::isfinite(value) && value > 0, what, number(value), "above 0");
+  };
+  const auto require_fraction = [&](float value, std::string_view what) {
+    require(value >= 0 && value < 1, what, number(value), "at least 0 and below 1");
+  };
+  require_positive(optimizer.learning_rate, "the learning rate");
+  require_fraction(optimizer.beta1, "beta1");
+  require_fraction(optimizer.beta2, "beta2");
+  require_positive(optimizer.epsilon, "epsilon");
+  require_fraction(optimizer.momentum, "the momentum");
+  require_fraction(optimizer.rho, "rho");
+  require(std::isfinite(optimizer.weight_decay) && optimizer.weight_decay >= 0, "the weight decay",
+          number(optimizer.weight_decay), "at least 0");
 }
 
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,

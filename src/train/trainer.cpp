@@ -9,6 +9,7 @@
 
 #include "ae/error.hpp"
 
+#include "optimizers.hpp"
 #include "train/shuffle.hpp"
 
 namespace ae {
@@ -42,8 +43,8 @@ Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const 
       x_(backend, batch_ * training.row_size()),
       parameters_(backend, model),
       gradients_(backend, parameters_.size()),
-      adam_m_(backend, parameters_.size()),
-      adam_v_(backend, parameters_.size()),
+      first_state_(backend, optimizer_states(options.optimizer.kind) > 0 ? parameters_.size() : 0),
+      second_state_(backend, optimizer_states(options.optimizer.kind) > 1 ? parameters_.size() : 0),
       network_(backend, model.spec, parameters_, batch_, Network::Use::training) {
   if (validation != nullptr) validation_.emplace(backend, model.spec, parameters_, *validation);
   full_step_ = backend.record([this] { step(batch_); });
@@ -64,13 +65,13 @@ void Trainer::step(std::int64_t rows) {
                          .x = x});
   const Matrix logits = network_.run_to_logits(x, density_);
   network_.backward(x, density_, logits, options_.loss, scale, gradients_.data(), loss_sum_.data());
-  backend_.adam_step({.options = options_.adam,
-                      .parameters = parameters_.data(),
-                      .gradients = gradients_.data(),
-                      .m = adam_m_.data(),
-                      .v = adam_v_.data(),
-                      .count = parameters_.size(),
-                      .step = step_count_.data()});
+  backend_.optimizer_step({.options = options_.optimizer,
+                           .parameters = parameters_.data(),
+                           .gradients = gradients_.data(),
+                           .first = first_state_.data(),
+                           .second = second_state_.data(),
+                           .count = parameters_.size(),
+                           .step = step_count_.data()});
 }
 
 TrainResult Trainer::run() {
@@ -104,7 +105,7 @@ void Trainer::require_finite(const EpochResult& epoch) const {
   throw Error(
       fmt::format("training diverged, the loss of epoch {} is not a number, use a smaller "
                   "learning rate (it is {})",
-                  epoch.epoch, options_.adam.learning_rate));
+                  epoch.epoch, options_.optimizer.learning_rate));
 }
 
 bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {

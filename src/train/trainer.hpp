@@ -49,8 +49,8 @@ class Trainer {
   DeviceArray<float> x_;
   Parameters parameters_;
   DeviceArray<float> gradients_;
-  DeviceArray<float> adam_m_;
-  DeviceArray<float> adam_v_;
+  DeviceArray<float> first_state_;  ///< the optimiser's, as many as it keeps
+  DeviceArray<float> second_state_;
   Network network_;
   std::optional<Evaluation> validation_;
   std::unique_ptr<RecordedStep> full_step_;

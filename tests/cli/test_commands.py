@@ -118,7 +118,7 @@ class Program(ProgramTest):
 
     def test_bench(self):
         text = self.ok("bench", "--data", "data.idx", "--hidden", "4", "--repeats", "2")
-        for stage in ("gather", "encoder.0 forward", "loss", "decoder.0 backward", "adam",
+        for stage in ("gather", "encoder.0 forward", "loss", "decoder.0 backward", "update",
                       "all stages", "GEMM reaches"):
             self.assertIn(stage, text)
         line, = self.json_lines(self.ok("bench", "--data", "data.idx", "--hidden", "4", "--repeats",

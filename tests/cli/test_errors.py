@@ -111,7 +111,9 @@ class BadRequest(ProgramTest):
                 (("--activation", "rleu"), "rleu"),
                 (("--loss", "l3"), "bce, mse"),
                 (("--reduction", "max"), "mean, sum"),
-                (("--optimizer", "sgd"), "adam"),
+                (("--optimizer", "sgdd"), "adam, adamw, sgd"),
+                (("--momentum", "1"), "momentum is 1"),
+                (("--weight-decay", "-1"), "weight decay is -1"),
                 (("--device", "tpu"), "'tpu'"),
                 (("--output-activation", "relu"), "sigmoid"),
                 (("--json", "--quiet"), "contradict")):

@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   ae::TrainOptions options;
   options.epochs = 5;
   options.batch_size = 100;
-  options.adam.learning_rate = 0.01F;
+  options.optimizer.learning_rate = 0.01F;
   const double before = ae::evaluate(model, data, options.loss, options.reduction);
   const ae::TrainResult result = ae::train(model, data, nullptr, options);
   const double after = ae::evaluate(model, data, options.loss, options.reduction);

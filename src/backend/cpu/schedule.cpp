@@ -140,7 +140,7 @@ void Schedule::add(const DenseBackward& op) {
   phase.row_operations.emplace_back(InputGradientRows{op, partial});
 }
 
-void Schedule::add(const AdamStep& op) {
+void Schedule::add(const OptimizerStep& op) {
   Phase& phase = used_phases_ == 0 ? new_phase(0) : phases_[used_phases_ - 1];
   phase.optimiser_steps.push_back(op);
 }
@@ -166,7 +166,7 @@ void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
     const Phase& phase = phases_[i];
     run_row_operations(phase, pool, kernels);
     run_sums_over_rows(phase, pool, kernels);
-    for (const AdamStep& op : phase.optimiser_steps) run_optimiser(op, pool, kernels);
+    for (const OptimizerStep& op : phase.optimiser_steps) run_optimiser(op, pool, kernels);
   }
 }
 
@@ -211,18 +211,21 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
   });
 }
 
-void Schedule::run_optimiser(const AdamStep& op, ThreadPool& pool, const VectorKernels& kernels) {
+void Schedule::run_optimiser(const OptimizerStep& op, ThreadPool& pool,
+                             const VectorKernels& kernels) {
   const auto t = static_cast<double>(++*op.step);
-  const AdamOptions& options = op.options;
-  const double rate = static_cast<double>(options.learning_rate) *
-                      std::sqrt(1 - std::pow(static_cast<double>(options.beta2), t)) /
-                      (1 - std::pow(static_cast<double>(options.beta1), t));
-  const math::AdamRates rates{options.beta1, options.beta2, options.epsilon,
-                              static_cast<float>(rate)};
+  const OptimizerOptions& options = op.options;
+  optimizers::StepRates rates = optimizers::constant_rates(options);
+  rates.adam_rate =
+      static_cast<float>(static_cast<double>(options.learning_rate) *
+                         std::sqrt(1 - std::pow(static_cast<double>(options.beta2), t)) /
+                         (1 - std::pow(static_cast<double>(options.beta1), t)));
   pool.for_each(pieces(op.count, kParametersPerTask), [&](std::int64_t task) {
     const std::int64_t begin = task * kParametersPerTask;
-    kernels.adam(rates, op.parameters + begin, op.gradients + begin, op.m + begin, op.v + begin,
-                 std::min(kParametersPerTask, op.count - begin));
+    const auto from = [begin](float* state) { return state == nullptr ? nullptr : state + begin; };
+    kernels.optimize(options.kind, rates, op.parameters + begin, op.gradients + begin,
+                     from(op.first), from(op.second),
+                     std::min(kParametersPerTask, op.count - begin));
   });
 }
 

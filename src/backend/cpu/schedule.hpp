@@ -41,7 +41,7 @@ class Schedule {
   void add(const RowLosses& op) { add_row_operation(op, op.z.rows); }
   void add(const ReconstructionLoss& op);
   void add(const DenseBackward& op);
-  void add(const AdamStep& op);
+  void add(const OptimizerStep& op);
 
   void run(ThreadPool& pool, const VectorKernels& kernels);
 
@@ -80,7 +80,7 @@ class Schedule {
     std::vector<DenseBackward> weight_gradients;
     std::vector<ColumnSums> column_sums;
     std::vector<LossSum> loss_sums;
-    std::vector<AdamStep> optimiser_steps;
+    std::vector<OptimizerStep> optimiser_steps;
   };
 
   struct Range {
@@ -102,7 +102,8 @@ class Schedule {
 
   void run_row_operations(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_sums_over_rows(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
-  static void run_optimiser(const AdamStep& op, ThreadPool& pool, const VectorKernels& kernels);
+  static void run_optimiser(const OptimizerStep& op, ThreadPool& pool,
+                            const VectorKernels& kernels);
 
   std::vector<Phase> phases_;
   std::size_t used_phases_ = 0;  ///< the others wait, empty, with their memory

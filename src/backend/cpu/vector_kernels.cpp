@@ -10,6 +10,7 @@
 #include "activations.hpp"
 #include "losses.hpp"
 #include "math.hpp"
+#include "optimizers.hpp"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -123,15 +124,27 @@ void loss(const LossTile& tile, double* row_losses) {
   });
 }
 
-void adam(const math::AdamRates& shared_rates, float* parameters, const float* gradients, float* m,
-          float* v, std::int64_t count) {
-  const math::AdamRates rates = shared_rates;  // a copy: the stores below cannot alias it
+template <typename Rule>
+void optimize(const optimizers::StepRates& shared_rates, float* parameters, const float* gradients,
+              float* first, float* second, std::int64_t count) {
+  const optimizers::StepRates rates = shared_rates;  // a copy: the stores below cannot alias it
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) {
-    m[i] = math::adam_first_moment(m[i], gradients[i], rates);
-    v[i] = math::adam_second_moment(v[i], gradients[i], rates);
-    parameters[i] -= math::adam_change(m[i], v[i], rates);
+    float first_state = 0.0F;
+    float second_state = 0.0F;
+    if constexpr (Rule::kStates > 0) first_state = first[i];
+    if constexpr (Rule::kStates > 1) second_state = second[i];
+    parameters[i] = Rule::updated(parameters[i], gradients[i], first_state, second_state, rates);
+    if constexpr (Rule::kStates > 0) first[i] = first_state;
+    if constexpr (Rule::kStates > 1) second[i] = second_state;
   }
+}
+
+void optimize(Optimizer optimizer, const optimizers::StepRates& rates, float* parameters,
+              const float* gradients, float* first, float* second, std::int64_t count) {
+  for_optimizer(optimizer, [&]<typename Rule>() {
+    optimize<Rule>(rates, parameters, gradients, first, second, count);
+  });
 }
 
 // ── Products that skip the zeros of their left operand ──────────────────────────────────────────
@@ -334,7 +347,7 @@ void sparse_weight_gradient(const ConstTile& x, const float* dz, std::int64_t un
 
 extern const VectorKernels kernels;
 const VectorKernels kernels{
-    AE_TEXT(AE_ISA), convert_bytes,         bias_activation, activation_gradient, loss, adam,
-    sparse_forward,  sparse_weight_gradient};
+    AE_TEXT(AE_ISA), convert_bytes,  bias_activation,       activation_gradient, loss,
+    optimize,        sparse_forward, sparse_weight_gradient};
 
 }  // namespace ae::cpu::AE_ISA

@@ -6,7 +6,7 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "math.hpp"
+#include "optimizers.hpp"
 
 namespace ae::cpu {
 
@@ -57,8 +57,9 @@ struct VectorKernels {
   /// Per row r, the row's loss goes to row_losses[r].
   void (*loss)(const LossTile& tile, double* row_losses);
 
-  void (*adam)(const math::AdamRates& rates, float* parameters, const float* gradients, float* m,
-               float* v, std::int64_t count);
+  /// An optimiser's step; `first` and `second` as in OptimizerStep.
+  void (*optimize)(Optimizer optimizer, const optimizers::StepRates& rates, float* parameters,
+                   const float* gradients, float* first, float* second, std::int64_t count);
 
   /// y = x·W and dW = xᵀ·dz, skipping the zeros of x. W, y and dz are `units` wide and contiguous;
   /// `units` is a multiple of kSparseUnits. In the second, the tile x and dW cover the same inputs.

@@ -271,22 +271,22 @@ class Variants {
     const std::int64_t weight = inputs_ * units_;
     const std::int64_t sizes[] = {weight, units_, weight, inputs_};
     const std::int64_t count = 2 * weight + units_ + inputs_;
-    AdamArguments arguments{.options = {},
-                            .parameters = arrays_.random(count),
-                            .gradients = arrays_.random(count),
-                            .m = arrays_.random(count),
-                            .v = arrays_.random(count),
-                            .step = arrays_.zeros<std::int64_t>(1),
-                            .counter = arrays_.zeros<unsigned>(1)};
-    ours("one launch for all parameters", [&] { adam(arguments, count, stream_.get()); });
+    OptimizerArguments arguments{.options = {},
+                                 .parameters = arrays_.random(count),
+                                 .gradients = arrays_.random(count),
+                                 .first = arrays_.random(count),
+                                 .second = arrays_.random(count),
+                                 .step = arrays_.zeros<std::int64_t>(1),
+                                 .counter = arrays_.zeros<unsigned>(1)};
+    ours("one launch for all parameters", [&] { optimizer(arguments, count, stream_.get()); });
     other("a launch a tensor", [&] {
-      AdamArguments of_tensor = arguments;
+      OptimizerArguments of_tensor = arguments;
       for (const std::int64_t size : sizes) {
-        adam(of_tensor, size, stream_.get());
+        optimizer(of_tensor, size, stream_.get());
         of_tensor.parameters += size;
         of_tensor.gradients += size;
-        of_tensor.m += size;
-        of_tensor.v += size;
+        of_tensor.first += size;
+        of_tensor.second += size;
       }
     });
   }

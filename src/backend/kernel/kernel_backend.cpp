@@ -106,19 +106,19 @@ void KernelBackend::row_losses(const RowLosses& op) {
                                       op.sums, op.z.rows, op.z.cols, stream());
 }
 
-void KernelBackend::adam_step(const AdamStep& op) {
-  unsigned* counter = adam_counter();
+void KernelBackend::optimizer_step(const OptimizerStep& op) {
+  unsigned* counter = optimizer_counter();
   if (planning_) return;
-  const Range range(*this, "adam");
+  const Range range(*this, "update");
   join();
-  adam({.options = op.options,
-        .parameters = op.parameters,
-        .gradients = op.gradients,
-        .m = op.m,
-        .v = op.v,
-        .step = op.step,
-        .counter = counter},
-       op.count, stream());
+  optimizer({.options = op.options,
+             .parameters = op.parameters,
+             .gradients = op.gradients,
+             .first = op.first,
+             .second = op.second,
+             .step = op.step,
+             .counter = counter},
+            op.count, stream());
 }
 
 void KernelBackend::plan(const std::function<void()>& step) {
@@ -154,9 +154,9 @@ ColumnSumScratch KernelBackend::scratch_for(std::int64_t rows, std::int64_t cols
   return {columns_.data, losses_.data, counters_.data};
 }
 
-unsigned* KernelBackend::adam_counter() {
-  grow(adam_counter_, 1, /*zeroed=*/true);
-  return adam_counter_.data;
+unsigned* KernelBackend::optimizer_counter() {
+  grow(optimizer_counter_, 1, /*zeroed=*/true);
+  return optimizer_counter_.data;
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -51,7 +51,7 @@ class KernelBackend : public Backend {
   void dense_backward(const DenseBackward& op) override;
   void reconstruction_loss(const ReconstructionLoss& op) override;
   void row_losses(const RowLosses& op) override;
-  void adam_step(const AdamStep& op) override;
+  void optimizer_step(const OptimizerStep& op) override;
 
  protected:
   virtual void multiply(const Product& product) = 0;
@@ -97,14 +97,14 @@ class KernelBackend : public Backend {
   template <typename T>
   void grow(Scratch<T>& scratch, std::int64_t size, bool zeroed);
   [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols);
-  [[nodiscard]] unsigned* adam_counter();
+  [[nodiscard]] unsigned* optimizer_counter();
 
   bool planning_ = false;
   std::vector<void*> owned_;
   Scratch<float> columns_;
   Scratch<double> losses_;
   Scratch<unsigned> counters_;
-  Scratch<unsigned> adam_counter_;
+  Scratch<unsigned> optimizer_counter_;
 };
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -1,0 +1,82 @@
+// One optimiser step for all parameters of a model, which lie in one flat buffer; the formulas are
+// at ae::OptimizerOptions. Step number t = *step + 1, and *step becomes t once every block has read
+// it.
+//
+// Grid-stride, 16 bytes a thread and access: streams in and out, and nothing but roots and
+// divisions to compute, so memory decides how long it takes.
+//
+// Traffic: 12 bytes a parameter and 8 for each number kept with it, 8 + 4 and 4 + 4 read and
+// written.
+
+#include <cmath>
+
+#include "kernels.hpp"
+#include "last_block.cuh"
+#include "optimizers.hpp"
+#include "pack.cuh"
+
+namespace ae::AE_DEVICE_NAMESPACE {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kMostBlocks = 1024;
+
+/// What the kernel needs besides the rates that stay the same; logarithms, since 1 - βᵗ =
+/// -expm1(t·ln β) loses nothing to cancellation while βᵗ is near one, which 1 - powf(β, t) does.
+struct Logarithms {
+  float beta1;
+  float beta2;
+};
+
+template <typename Rule, int kWidth>
+__global__ void __launch_bounds__(kThreads)
+    optimizer_kernel(optimizers::StepRates rates, Logarithms log, OptimizerArguments arguments,
+                     std::int64_t count) {
+  const auto t = static_cast<float>(*arguments.step + 1);
+  const float correction1 = -expm1f(t * log.beta1);
+  const float correction2 = -expm1f(t * log.beta2);
+  rates.adam_rate = rates.learning_rate * sqrtf(correction2) / correction1;
+
+  const std::int64_t stride = std::int64_t{gridDim.x} * kThreads * kWidth;
+  for (std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kWidth; i < count;
+       i += stride) {
+    const Pack<kWidth> gradient = load_pack<kWidth>(arguments.gradients + i);
+    Pack<kWidth> weight = load_pack<kWidth>(arguments.parameters + i);
+    Pack<kWidth> first{};
+    Pack<kWidth> second{};
+    if constexpr (Rule::kStates > 0) first = load_pack<kWidth>(arguments.first + i);
+    if constexpr (Rule::kStates > 1) second = load_pack<kWidth>(arguments.second + i);
+    for (int e = 0; e < kWidth; ++e) {
+      weight.value[e] =
+          Rule::updated(weight.value[e], gradient.value[e], first.value[e], second.value[e], rates);
+    }
+    if constexpr (Rule::kStates > 0) store_pack<kWidth>(arguments.first + i, first);
+    if constexpr (Rule::kStates > 1) store_pack<kWidth>(arguments.second + i, second);
+    store_pack<kWidth>(arguments.parameters + i, weight);
+  }
+  if (is_last_block(arguments.counter, gridDim.x) && threadIdx.x == 0) *arguments.step += 1;
+}
+
+}  // namespace
+
+void optimizer(const OptimizerArguments& arguments, std::int64_t count, Stream stream) {
+  const OptimizerOptions& options = arguments.options;
+  const optimizers::StepRates rates = optimizers::constant_rates(options);
+  const auto log_of = [](float beta) {
+    return static_cast<float>(std::log(static_cast<double>(beta)));
+  };
+  const Logarithms log{log_of(options.beta1), log_of(options.beta2)};
+  for_optimizer(options.kind, [&]<typename Rule>() {
+    if (packs_of_four(count, arguments.parameters, arguments.gradients, arguments.first,
+                      arguments.second)) {
+      const LaunchShape shape{blocks_for(count, kThreads * 4, kMostBlocks), dim3(kThreads)};
+      AE_LAUNCH((optimizer_kernel<Rule, 4>), shape, stream, rates, log, arguments, count);
+    } else {
+      const LaunchShape shape{blocks_for(count, kThreads, kMostBlocks), dim3(kThreads)};
+      AE_LAUNCH((optimizer_kernel<Rule, 1>), shape, stream, rates, log, arguments, count);
+    }
+  });
+}
+
+}  // namespace ae::AE_DEVICE_NAMESPACE
