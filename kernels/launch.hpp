@@ -5,6 +5,7 @@
 ///   Stream                          where launchers put their kernels, in order
 ///   LaunchShape{grid, block}        the extents of a launch
 ///   AE_LAUNCH(kernel, shape, stream, arguments…)   the one way to launch a kernel, checked
+///   AE_UNROLL                       before a loop whose arrays must stay in registers
 ///   AE_SHARED(name, type)           an array, or a value, that a block's threads share
 ///   aligned<bytes>(pointer)         a pointer that is known to be so aligned
 #if defined(AE_SIMT)

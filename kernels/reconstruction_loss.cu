@@ -30,6 +30,7 @@ __global__ void __launch_bounds__(kColumnSumThreads)
                         const Pack<kWidth> bias = load_pack<kWidth>(arguments.bias + col);
                         const Pack<kWidth> target = load_pack<kWidth>(arguments.target + at);
                         Pack<kWidth> gradient;
+                        AE_UNROLL
                         for (int i = 0; i < kWidth; ++i) {
                           const float logit = z.value[i] + bias.value[i];
                           const losses::LossAndGradient here =

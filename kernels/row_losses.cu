@@ -27,6 +27,7 @@ __global__ void __launch_bounds__(kThreads)
     const Pack<kWidth> logits = load_pack<kWidth>(z + begin + c);
     const Pack<kWidth> b = load_pack<kWidth>(bias + c);
     const Pack<kWidth> t = load_pack<kWidth>(target + begin + c);
+    AE_UNROLL
     for (int i = 0; i < kWidth; ++i) {
       const float logit = logits.value[i] + b.value[i];
       loss += formula.at(logit, formula.prepare(logit), t.value[i]).loss;

@@ -36,6 +36,8 @@ __device__ __forceinline__ T* aligned(T* pointer) {
 #define AE_LAUNCH(kernel, shape, stream, ...) \
   ::ae::cuda::launch("launch of " #kernel, kernel, shape, stream, __VA_ARGS__)
 
+#define AE_UNROLL _Pragma("unroll")
+
 #define AE_SHARED(name, ...) __shared__ std::type_identity_t<__VA_ARGS__> name
 
 #endif

@@ -39,6 +39,8 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
   ::ae::simt::launch(#kernel, kernel, shape, stream, __VA_ARGS__)
 
 /// Each declaration is an array of its own, and the same one for all threads of a block.
+#define AE_UNROLL
+
 #define AE_SHARED(name, ...)                                     \
   static constexpr char name##_key = 0;                          \
   auto& name = *static_cast<std::type_identity_t<__VA_ARGS__>*>( \
