@@ -4,6 +4,7 @@
 
 #include "ae/model.hpp"
 
+#include "choice.hpp"
 #include "host_device.hpp"
 #include "math.hpp"
 
@@ -17,7 +18,7 @@
 namespace ae::activations {
 
 struct Identity {
-  static constexpr Activation kActivation = Activation::identity;
+  static constexpr Activation kKind = Activation::identity;
   static constexpr const char* kName = "identity";
   static constexpr bool kSlopeFromInput = false;
   AE_HOST_DEVICE static float value(float z) { return z; }
@@ -25,7 +26,7 @@ struct Identity {
 };
 
 struct Relu {
-  static constexpr Activation kActivation = Activation::relu;
+  static constexpr Activation kKind = Activation::relu;
   static constexpr const char* kName = "relu";
   static constexpr bool kSlopeFromInput = false;
   AE_HOST_DEVICE static float value(float z) { return z < 0.0F ? 0.0F : z; }
@@ -34,7 +35,7 @@ struct Relu {
 
 /// The slope below zero is PyTorch's default.
 struct LeakyRelu {
-  static constexpr Activation kActivation = Activation::leaky_relu;
+  static constexpr Activation kKind = Activation::leaky_relu;
   static constexpr const char* kName = "leaky_relu";
   static constexpr bool kSlopeFromInput = false;
   static constexpr float kNegativeSlope = 0.01F;
@@ -44,7 +45,7 @@ struct LeakyRelu {
 
 /// With α = 1, and so e^z = y + 1 below zero.
 struct Elu {
-  static constexpr Activation kActivation = Activation::elu;
+  static constexpr Activation kKind = Activation::elu;
   static constexpr const char* kName = "elu";
   static constexpr bool kSlopeFromInput = false;
   AE_HOST_DEVICE static float value(float z) {
@@ -56,7 +57,7 @@ struct Elu {
 
 /// z·Φ(z), exact: not the approximation by tanh. f' = Φ(z) + z·φ(z).
 struct Gelu {
-  static constexpr Activation kActivation = Activation::gelu;
+  static constexpr Activation kKind = Activation::gelu;
   static constexpr const char* kName = "gelu";
   static constexpr bool kSlopeFromInput = true;
   AE_HOST_DEVICE static float value(float z) { return z * math::normal_cdf(z); }
@@ -68,7 +69,7 @@ struct Gelu {
 
 /// z·s(z) with the sigmoid s, also called swish. f' = s + z·s·(1 - s).
 struct Silu {
-  static constexpr Activation kActivation = Activation::silu;
+  static constexpr Activation kKind = Activation::silu;
   static constexpr const char* kName = "silu";
   static constexpr bool kSlopeFromInput = true;
   AE_HOST_DEVICE static float value(float z) { return z * math::sigmoid(z); }
@@ -79,7 +80,7 @@ struct Silu {
 };
 
 struct Tanh {
-  static constexpr Activation kActivation = Activation::tanh;
+  static constexpr Activation kKind = Activation::tanh;
   static constexpr const char* kName = "tanh";
   static constexpr bool kSlopeFromInput = false;
   AE_HOST_DEVICE static float value(float z) { return math::tanh(z); }
@@ -87,7 +88,7 @@ struct Tanh {
 };
 
 struct Sigmoid {
-  static constexpr Activation kActivation = Activation::sigmoid;
+  static constexpr Activation kKind = Activation::sigmoid;
   static constexpr const char* kName = "sigmoid";
   static constexpr bool kSlopeFromInput = false;
   AE_HOST_DEVICE static float value(float z) { return math::sigmoid(z); }
@@ -96,7 +97,7 @@ struct Sigmoid {
 
 /// ln(1 + e^z); its slope is the sigmoid of z, 1 - e^-y.
 struct Softplus {
-  static constexpr Activation kActivation = Activation::softplus;
+  static constexpr Activation kKind = Activation::softplus;
   static constexpr const char* kName = "softplus";
   static constexpr bool kSlopeFromInput = false;
   AE_HOST_DEVICE static float value(float z) {
@@ -105,20 +106,9 @@ struct Softplus {
   AE_HOST_DEVICE static float slope(float y) { return -math::expm1_nonpositive(-y); }
 };
 
-template <typename... Formulas>
-struct List {};
-
 /// All of them, in the order in which help lists them.
-using Activations = List<Relu, LeakyRelu, Elu, Gelu, Silu, Tanh, Sigmoid, Softplus, Identity>;
-
-template <typename Body, typename... Formulas>
-[[gnu::always_inline]] inline void for_one(Activation activation, const Body& body,
-                                           List<Formulas...> /*all*/) {
-  static_cast<void>(
-      ((activation == Formulas::kActivation ? (body.template operator()<Formulas>(), true)
-                                            : false) ||
-       ...));
-}
+using Activations =
+    FormulaList<Relu, LeakyRelu, Elu, Gelu, Silu, Tanh, Sigmoid, Softplus, Identity>;
 
 /// f'(z) by a formula, given both z and y = f(z).
 template <typename Formula>
@@ -136,17 +126,16 @@ struct Any {
 
  private:
   template <typename... Formulas>
-  AE_HOST_DEVICE float value_among(float z, List<Formulas...> /*all*/) const {
+  AE_HOST_DEVICE float value_among(float z, FormulaList<Formulas...> /*all*/) const {
     float y = 0.0F;
-    ((activation == Formulas::kActivation ? static_cast<void>(y = Formulas::value(z)) : void()),
-     ...);
+    ((activation == Formulas::kKind ? static_cast<void>(y = Formulas::value(z)) : void()), ...);
     return y;
   }
   template <typename... Formulas>
-  AE_HOST_DEVICE float slope_among(float z, float y, List<Formulas...> /*all*/) const {
+  AE_HOST_DEVICE float slope_among(float z, float y, FormulaList<Formulas...> /*all*/) const {
     float slope = 0.0F;
-    ((activation == Formulas::kActivation ? static_cast<void>(slope = slope_of(Formulas{}, z, y))
-                                          : void()),
+    ((activation == Formulas::kKind ? static_cast<void>(slope = slope_of(Formulas{}, z, y))
+                                    : void()),
      ...);
     return slope;
   }
@@ -160,11 +149,10 @@ AE_HOST_DEVICE float slope_of(const Any& any, float z, float y) {
 
 namespace ae {
 
-/// Calls body.template operator()<Formula>() for the activation at hand: from a value known when
-/// the program runs to one that kernels are compiled for.
+/// Calls body.template operator()<Formula>() for the activation at hand.
 template <typename Body>
 [[gnu::always_inline]] inline void for_activation(Activation activation, const Body& body) {
-  activations::for_one(activation, body, activations::Activations{});
+  for_formula(activation, activations::Activations{}, body);
 }
 
 /// Whether the backward pass needs the inputs of this activation.

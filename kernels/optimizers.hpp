@@ -2,6 +2,7 @@
 
 #include "ae/train.hpp"
 
+#include "choice.hpp"
 #include "host_device.hpp"
 #include "math.hpp"
 
@@ -49,7 +50,7 @@ AE_HOST_DEVICE float adam_change(float g, float& m, float& v, const StepRates& r
 
 /// m, v: the decaying means of g and g².
 struct Adam {
-  static constexpr Optimizer kOptimizer = Optimizer::adam;
+  static constexpr Optimizer kKind = Optimizer::adam;
   static constexpr const char* kName = "adam";
   static constexpr int kStates = 2;
   AE_HOST_DEVICE static float updated(float w, float g, float& m, float& v,
@@ -60,7 +61,7 @@ struct Adam {
 
 /// The weight decays by itself and not through the moments.
 struct AdamW {
-  static constexpr Optimizer kOptimizer = Optimizer::adamw;
+  static constexpr Optimizer kKind = Optimizer::adamw;
   static constexpr const char* kName = "adamw";
   static constexpr int kStates = 2;
   AE_HOST_DEVICE static float updated(float w, float g, float& m, float& v,
@@ -71,7 +72,7 @@ struct AdamW {
 
 /// velocity: the decaying sum of the gradients; the gradients alone without momentum.
 struct Sgd {
-  static constexpr Optimizer kOptimizer = Optimizer::sgd;
+  static constexpr Optimizer kKind = Optimizer::sgd;
   static constexpr const char* kName = "sgd";
   static constexpr int kStates = 1;
   AE_HOST_DEVICE static float updated(float w, float g, float& velocity, float& /*none*/,
@@ -83,7 +84,7 @@ struct Sgd {
 
 /// Looks ahead along the velocity.
 struct Nesterov {
-  static constexpr Optimizer kOptimizer = Optimizer::nesterov;
+  static constexpr Optimizer kKind = Optimizer::nesterov;
   static constexpr const char* kName = "nesterov";
   static constexpr int kStates = 1;
   AE_HOST_DEVICE static float updated(float w, float g, float& velocity, float& /*none*/,
@@ -96,7 +97,7 @@ struct Nesterov {
 
 /// v: the decaying mean of g².
 struct RmsProp {
-  static constexpr Optimizer kOptimizer = Optimizer::rmsprop;
+  static constexpr Optimizer kKind = Optimizer::rmsprop;
   static constexpr const char* kName = "rmsprop";
   static constexpr int kStates = 1;
   AE_HOST_DEVICE static float updated(float w, float g, float& v, float& /*none*/,
@@ -109,7 +110,7 @@ struct RmsProp {
 
 /// v, u: the decaying means of g² and of the squared changes.
 struct Adadelta {
-  static constexpr Optimizer kOptimizer = Optimizer::adadelta;
+  static constexpr Optimizer kKind = Optimizer::adadelta;
   static constexpr const char* kName = "adadelta";
   static constexpr int kStates = 2;
   AE_HOST_DEVICE static float updated(float w, float g, float& v, float& u,
@@ -122,18 +123,8 @@ struct Adadelta {
   }
 };
 
-template <typename... Rules>
-struct List {};
-
 /// All of them, in the order in which help lists them.
-using Optimizers = List<Adam, AdamW, Sgd, Nesterov, RmsProp, Adadelta>;
-
-template <typename Body, typename... Rules>
-[[gnu::always_inline]] inline void for_one(Optimizer optimizer, const Body& body,
-                                           List<Rules...> /*all*/) {
-  static_cast<void>((
-      (optimizer == Rules::kOptimizer ? (body.template operator()<Rules>(), true) : false) || ...));
-}
+using Optimizers = FormulaList<Adam, AdamW, Sgd, Nesterov, RmsProp, Adadelta>;
 
 }  // namespace ae::optimizers
 
@@ -142,7 +133,7 @@ namespace ae {
 /// Calls body.template operator()<Rule>() for the optimiser at hand.
 template <typename Body>
 [[gnu::always_inline]] inline void for_optimizer(Optimizer optimizer, const Body& body) {
-  optimizers::for_one(optimizer, body, optimizers::Optimizers{});
+  for_formula(optimizer, optimizers::Optimizers{}, body);
 }
 
 /// How many numbers it keeps for each parameter.

@@ -1,16 +1,14 @@
 #include "ae/model.hpp"
 
-#include <array>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "ae/error.hpp"
 
 #include "activations.hpp"
+#include "model/names.hpp"
 #include "philox.hpp"
 
 namespace ae {
@@ -24,31 +22,16 @@ std::int64_t aligned(std::int64_t floats) {
   return (floats + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
 }
 
-template <typename... Formulas>
-std::string names_of(activations::List<Formulas...> /*all*/) {
-  return fmt::format("{}", fmt::join(std::array{Formulas::kName...}, ", "));
-}
-
-template <typename... Formulas>
-std::optional<Activation> find_activation(std::string_view name,
-                                          activations::List<Formulas...> /*all*/) {
-  std::optional<Activation> found;
-  ((name == Formulas::kName ? static_cast<void>(found = Formulas::kActivation) : void()), ...);
-  return found;
-}
+constexpr auto kActivations = names_of(activations::Activations{});
 
 }  // namespace
 
 std::string_view to_string(Activation activation) {
-  std::string_view name = "unknown";
-  for_activation(activation, [&]<typename Formula>() { name = Formula::kName; });
-  return name;
+  return name_of(kActivations, activation);
 }
 
 Activation parse_activation(std::string_view name) {
-  if (const auto found = find_activation(name, activations::Activations{})) return *found;
-  throw UsageError(fmt::format("there is no activation '{}', choose one of {}", name,
-                               names_of(activations::Activations{})));
+  return value_of(kActivations, "activation", name);
 }
 
 std::int64_t ModelSpec::latent() const {

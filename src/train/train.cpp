@@ -11,6 +11,7 @@
 #include "ae/error.hpp"
 
 #include "backend/backend.hpp"
+#include "model/names.hpp"
 #include "optimizers.hpp"
 #include "train/evaluation.hpp"
 #include "train/trainer.hpp"
@@ -19,35 +20,10 @@ namespace ae {
 
 namespace {
 
-template <typename Enum, std::size_t kSize>
-using Names = std::array<std::pair<Enum, std::string_view>, kSize>;
-
 constexpr Names<Loss, 4> kLosses{
     {{Loss::bce, "bce"}, {Loss::mse, "mse"}, {Loss::mae, "mae"}, {Loss::huber, "huber"}}};
-template <typename... Rules>
-constexpr Names<Optimizer, sizeof...(Rules)> names_of(optimizers::List<Rules...> /*all*/) {
-  return {{{Rules::kOptimizer, Rules::kName}...}};
-}
 constexpr auto kOptimizers = names_of(optimizers::Optimizers{});
 constexpr Names<Reduction, 2> kReductions{{{Reduction::mean, "mean"}, {Reduction::sum, "sum"}}};
-
-template <typename Enum, std::size_t kSize>
-std::string_view name_of(const Names<Enum, kSize>& names, Enum value) {
-  for (const auto& [known, name] : names) {
-    if (known == value) return name;
-  }
-  return "unknown";
-}
-
-template <typename Enum, std::size_t kSize>
-Enum value_of(const Names<Enum, kSize>& names, std::string_view what, std::string_view wanted) {
-  std::string known_names;
-  for (const auto& [known, name] : names) {
-    if (name == wanted) return known;
-    known_names += (known_names.empty() ? "" : ", ") + std::string(name);
-  }
-  throw UsageError(fmt::format("there is no {} '{}', choose one of {}", what, wanted, known_names));
-}
 
 void require(bool holds, std::string_view what, double value, std::string_view range) {
   if (!holds) throw UsageError(fmt::format("{} is {}, it must be {}", what, value, range));

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ae/error.hpp"
+
+#include "choice.hpp"
+
+namespace ae {
+
+/// The names of an enumeration's values, as options and files have them.
+template <typename Enum, std::size_t kSize>
+using Names = std::array<std::pair<Enum, std::string_view>, kSize>;
+
+template <typename... Formulas>
+constexpr auto names_of(FormulaList<Formulas...> /*all*/) {
+  return std::array{std::pair{Formulas::kKind, std::string_view(Formulas::kName)}...};
+}
+
+template <typename Enum, std::size_t kSize>
+std::string_view name_of(const Names<Enum, kSize>& names, Enum value) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
+  }
+  return "unknown";
+}
+
+/// @throws UsageError that lists the names there are; `what` is "activation".
+template <typename Enum, std::size_t kSize>
+Enum value_of(const Names<Enum, kSize>& names, std::string_view what, std::string_view wanted) {
+  std::string known_names;
+  for (const auto& [known, name] : names) {
+    if (name == wanted) return known;
+    known_names += (known_names.empty() ? "" : ", ") + std::string(name);
+  }
+  throw UsageError(fmt::format("there is no {} '{}', choose one of {}", what, wanted, known_names));
+}
+
+}  // namespace ae
