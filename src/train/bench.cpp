@@ -71,7 +71,8 @@ void append(std::vector<double>& all, const std::vector<double>& more) {
   all.insert(all.end(), more.begin(), more.end());
 }
 
-/// The stages of full steps, in their order.
+/// The stages of full steps, in their order. Where an operation is repeated to be timed, `data`
+/// must be one batch: see make_timing_backend.
 std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data,
                                       const TrainOptions& options, Backend& backend) {
   const std::int64_t batch = std::min(options.batch_size, data.rows());
@@ -92,8 +93,7 @@ std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data
   timed.epochs = backend.is_asynchronous() ? kStageSamples : 1;
   timed.on_epoch = nullptr;
   Model model = Model::initialize(spec, options.seed);
-  Trainer(*timing, model, backend.is_asynchronous() ? data.first(batch) : data, nullptr, timed)
-      .run();
+  Trainer(*timing, model, data, nullptr, timed).run();
   return stages;
 }
 
@@ -132,7 +132,10 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
     result.epoch_seconds_min = *std::min_element(epochs.begin(), epochs.end());
     result.epoch_seconds_max = *std::max_element(epochs.begin(), epochs.end());
   }
-  for (const StageSamples& stage : time_stages(spec, data, quiet, *backend)) {
+  const std::vector<StageSamples> stages =
+      backend->is_asynchronous() ? time_stages(spec, data.first(result.batch_size), quiet, *backend)
+                                 : time_stages(spec, data, quiet, *backend);
+  for (const StageSamples& stage : stages) {
     result.stages.push_back({stage.stage, median(stage.seconds), stage.gflop});
     result.step_seconds += result.stages.back().seconds;
   }
