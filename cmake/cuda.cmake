@@ -1,11 +1,17 @@
 # AE_HAS_CUDA: whether the CUDA backend is built; AE_CUDA_LIBRARIES: what it links to. AUTO builds it
 # where there is a CUDA compiler and its libraries, and says so when it does not.
 set(AE_CUDA "AUTO" CACHE STRING "The CUDA backend: AUTO (where CUDA 12 or later is found), ON or OFF")
-set_property(CACHE AE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(AE_CUDNN "AUTO" CACHE STRING "cuDNN beside it: AUTO (where cuDNN 8 or later is found), ON or OFF")
-set_property(CACHE AE_CUDNN PROPERTY STRINGS AUTO ON OFF)
-set(AE_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120" CACHE STRING
-    "GPU architectures to compile for, as CMAKE_CUDA_ARCHITECTURES; native: this machine's GPUs")
+foreach(option AE_CUDA AE_CUDNN)
+  set_property(CACHE ${option} PROPERTY STRINGS AUTO ON OFF)
+  if(NOT ${option} STREQUAL "AUTO") # 1, true, no, …
+    if(${option})
+      set(${option} ON)
+    else()
+      set(${option} OFF)
+    endif()
+  endif()
+endforeach()
 
 # Without CUDA from here: an error if it was asked for.
 macro(ae_without_cuda reason)
@@ -24,6 +30,12 @@ if(AE_CUDA STREQUAL "OFF")
   return()
 endif()
 
+# ── The compiler ────────────────────────────────────────────────────────────────────────────────
+
+# It may have been installed since the last time.
+if(NOT CMAKE_CUDA_COMPILER)
+  unset(CMAKE_CUDA_COMPILER CACHE)
+endif()
 # Where NVIDIA's packages put it, though not on PATH.
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   find_program(AE_NVCC nvcc HINTS ENV CUDA_PATH ENV CUDA_HOME PATHS /usr/local/cuda PATH_SUFFIXES bin)
@@ -34,13 +46,22 @@ endif()
 include(CheckLanguage)
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
-  ae_without_cuda("there is no CUDA compiler (nvcc) that works with this C++ compiler")
+  ae_without_cuda("no CUDA compiler (nvcc) was found, or none that works with this C++ compiler")
 endif()
-find_package(CUDAToolkit 12 QUIET)
-if(NOT CUDAToolkit_FOUND OR NOT TARGET CUDA::cublas OR NOT TARGET CUDA::cublasLt)
-  ae_without_cuda("CUDA 12 or later with cuBLAS was not found beside ${CMAKE_CUDA_COMPILER}")
+execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE AE_NVCC_VERSION ERROR_QUIET)
+string(REGEX REPLACE ".*release ([0-9]+\\.[0-9]+).*" "\\1" AE_NVCC_VERSION "${AE_NVCC_VERSION}")
+if(AE_NVCC_VERSION VERSION_LESS 12)
+  ae_without_cuda("${CMAKE_CUDA_COMPILER} is older than CUDA 12")
 endif()
 
+# All that ends in -real is machine code alone; the last brings PTX along, for GPUs to come.
+if(AE_NVCC_VERSION VERSION_LESS 12.8)
+  set(AE_KNOWN_ARCHITECTURES "75-real;80-real;86-real;89-real;90")
+else()
+  set(AE_KNOWN_ARCHITECTURES "75-real;80-real;86-real;89-real;90-real;100-real;120")
+endif()
+set(AE_CUDA_ARCHITECTURES ${AE_KNOWN_ARCHITECTURES} CACHE STRING
+    "GPU architectures to compile for, as CMAKE_CUDA_ARCHITECTURES; native: this machine's GPUs")
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES ${AE_CUDA_ARCHITECTURES})
 endif()
@@ -55,6 +76,15 @@ set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_EXTENSIONS OFF)
 
+# ── The libraries, those that came with this compiler ───────────────────────────────────────────
+
+find_package(CUDAToolkit 12 QUIET)
+find_path(AE_NVTX_INCLUDE_DIR nvtx3/nvToolsExt.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+mark_as_advanced(AE_NVTX_INCLUDE_DIR AE_NVCC)
+if(NOT CUDAToolkit_FOUND OR NOT TARGET CUDA::cublas OR NOT TARGET CUDA::cublasLt OR NOT AE_NVTX_INCLUDE_DIR)
+  ae_without_cuda("cuBLAS's or NVTX's development files are not installed beside ${CMAKE_CUDA_COMPILER}")
+endif()
+
 if(CMAKE_CUDA_RUNTIME_LIBRARY STREQUAL "Shared")
   set(AE_CUDA_RUNTIME CUDA::cudart)
 else()
@@ -66,6 +96,8 @@ set(CMAKE_CUDA_RUNTIME_LIBRARY None)
 set(AE_CUDA_LIBRARIES ${AE_CUDA_RUNTIME} CUDA::cublas CUDA::cublasLt)
 set(AE_HAS_CUDA ON)
 message(STATUS "CUDA backend: built with CUDA ${CUDAToolkit_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}")
+
+# ── cuDNN ───────────────────────────────────────────────────────────────────────────────────────
 
 if(NOT AE_CUDNN STREQUAL "OFF")
   list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})

@@ -121,18 +121,21 @@ AE_HOST_DEVICE float slope_of(const Formula& /*formula*/, float z, float y) {
 struct Any {
   Activation activation;
 
-  AE_HOST_DEVICE float value(float z) const { return value_among(z, Activations{}); }
-  AE_HOST_DEVICE float slope(float z, float y) const { return slope_among(z, y, Activations{}); }
+  [[nodiscard]] AE_HOST_DEVICE float value(float z) const { return value_among(z, Activations{}); }
+  [[nodiscard]] AE_HOST_DEVICE float slope(float z, float y) const {
+    return slope_among(z, y, Activations{});
+  }
 
  private:
   template <typename... Formulas>
-  AE_HOST_DEVICE float value_among(float z, FormulaList<Formulas...> /*all*/) const {
+  [[nodiscard]] AE_HOST_DEVICE float value_among(float z, FormulaList<Formulas...> /*all*/) const {
     float y = 0.0F;
     ((activation == Formulas::kKind ? static_cast<void>(y = Formulas::value(z)) : void()), ...);
     return y;
   }
   template <typename... Formulas>
-  AE_HOST_DEVICE float slope_among(float z, float y, FormulaList<Formulas...> /*all*/) const {
+  [[nodiscard]] AE_HOST_DEVICE float slope_among(float z, float y,
+                                                 FormulaList<Formulas...> /*all*/) const {
     float slope = 0.0F;
     ((activation == Formulas::kKind ? static_cast<void>(slope = slope_of(Formulas{}, z, y))
                                     : void()),

@@ -38,9 +38,9 @@ template <typename Output>
 struct SquaredError {
   Output output;
 
-  AE_HOST_DEVICE float prepare(float z) const { return output.value(z); }
+  [[nodiscard]] AE_HOST_DEVICE float prepare(float z) const { return output.value(z); }
 
-  AE_HOST_DEVICE LossAndGradient at(float z, float y, float t) const {
+  [[nodiscard]] AE_HOST_DEVICE LossAndGradient at(float z, float y, float t) const {
     const float difference = y - t;
     return {difference * difference, 2.0F * difference * slope_of(output, z, y)};
   }
@@ -51,9 +51,9 @@ template <typename Output>
 struct AbsoluteError {
   Output output;
 
-  AE_HOST_DEVICE float prepare(float z) const { return output.value(z); }
+  [[nodiscard]] AE_HOST_DEVICE float prepare(float z) const { return output.value(z); }
 
-  AE_HOST_DEVICE LossAndGradient at(float z, float y, float t) const {
+  [[nodiscard]] AE_HOST_DEVICE LossAndGradient at(float z, float y, float t) const {
     const float difference = y - t;
     const float sign = difference > 0.0F ? 1.0F : difference < 0.0F ? -1.0F : difference;
     return {fabsf(difference), sign * slope_of(output, z, y)};
@@ -65,9 +65,9 @@ template <typename Output>
 struct Huber {
   Output output;
 
-  AE_HOST_DEVICE float prepare(float z) const { return output.value(z); }
+  [[nodiscard]] AE_HOST_DEVICE float prepare(float z) const { return output.value(z); }
 
-  AE_HOST_DEVICE LossAndGradient at(float z, float y, float t) const {
+  [[nodiscard]] AE_HOST_DEVICE LossAndGradient at(float z, float y, float t) const {
     const float difference = y - t;
     const float size = fabsf(difference);
     const float bounded = difference > 1.0F ? 1.0F : difference < -1.0F ? -1.0F : difference;

@@ -5,8 +5,7 @@
 // Grid-stride, 16 bytes a thread and access: streams in and out, and nothing but roots and
 // divisions to compute, so memory decides how long it takes.
 //
-// Traffic: 12 bytes a parameter and 8 for each number kept with it, 8 + 4 and 4 + 4 read and
-// written.
+// Traffic: 12 bytes a parameter, 8 of them read, and 4 read and 4 written for each number it keeps.
 
 #include <cmath>
 

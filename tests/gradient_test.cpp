@@ -227,7 +227,8 @@ void check_gradients(const std::vector<std::unique_ptr<Backend>>& backends, cons
         for (std::size_t i = 0; i < differences.size(); ++i) {
           const double gradient = static_cast<double>(actual.gradients[i]) * divisor;
           const double off = std::abs(gradient - differences[i]);
-          if (!(off <= worst)) worst = off;
+          ASSERT_FALSE(std::isnan(off)) << "parameter " << i;
+          worst = std::max(worst, off);
         }
         EXPECT_LE(worst, 5e-6 * largest);
       }

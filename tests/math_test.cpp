@@ -44,7 +44,7 @@ Worst worst_error(float low, float high, const Formula& formula, const Exact& ex
     if (x < low || x > high) return;
     const double due = exact(static_cast<double>(x));
     const double ulps = std::abs(static_cast<double>(formula(x)) - due) / ulp(due);
-    if (!(ulps <= worst.ulps)) worst = {ulps, x};
+    if (!std::isnan(worst.ulps) && !(ulps <= worst.ulps)) worst = {ulps, x};  // NaN is worst of all
   };
   constexpr int kGrid = 300'000;
   for (int i = 0; i <= kGrid; ++i) {

@@ -23,8 +23,9 @@ struct DeviceOptions {
   /// Whose products a GPU runs: "cublas", with our fused kernels after them, or "cublaslt", which
   /// does bias, ReLU and their gradients in the products' epilogues where it can.
   std::string gemm = "cublas";
-  /// The most of a GPU's memory to use, in MiB; 0 is all that is free. A data set that does not fit
-  /// beside the model is streamed.
+  /// The most of a GPU's memory that arrays and the libraries' workspaces may take, in MiB, besides
+  /// CUDA's own context; 0 is all that is free. A data set that would take more than three quarters
+  /// of what is left stays in host memory and is streamed.
   std::int64_t gpu_memory = 0;
   /// Called with one line where data do not fit the GPU's memory and are streamed to it instead:
   /// how much is needed and how much is free. May be empty.

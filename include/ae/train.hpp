@@ -47,7 +47,8 @@ Loss parse_loss(std::string_view name);
 Reduction parse_reduction(std::string_view name);
 Optimizer parse_optimizer(std::string_view name);
 
-/// Defaults are Keras's.
+/// Adam's defaults are Keras's. Others want a learning rate of their own, about 1 for sgd and
+/// adadelta on images; adamw is adam until it is given a weight decay.
 struct OptimizerOptions {
   Optimizer kind = Optimizer::adam;
   float learning_rate = 1e-3F;  ///< η > 0

@@ -64,7 +64,7 @@ struct TrainCommand {
     options.add("learning-rate", training.optimizer.learning_rate, "X", "above 0");
     options.add("beta1", training.optimizer.beta1, "X", "Adam's decay of the gradient's mean");
     options.add("beta2", training.optimizer.beta2, "X", "Adam's decay of its square's mean");
-    options.add("epsilon", training.optimizer.epsilon, "X", "beside the root, as Keras has it");
+    options.add("epsilon", training.optimizer.epsilon, "X", "keeps roots of nothing from dividing");
     options.add("momentum", training.optimizer.momentum, "X", "of sgd and nesterov");
     options.add("rho", training.optimizer.rho, "X", "rmsprop's and adadelta's decay of means");
     options.add("weight-decay", training.optimizer.weight_decay, "X", "L2; decoupled with adamw");

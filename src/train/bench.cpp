@@ -104,25 +104,25 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
   options.validate();
   require_fit(spec, data);
   require_loss_fits(spec, data, options.loss);
-  const std::unique_ptr<Backend> backend = make_backend(options.device);
-
-  BenchResult result;
-  result.device = backend->name();
-  result.batch_size = std::min(options.batch_size, data.rows());
-  result.steps_per_epoch = (data.rows() + result.batch_size - 1) / result.batch_size;
-
   TrainOptions quiet = options;
   quiet.on_progress = nullptr;
-  std::vector<double> epochs = time_epochs(spec, data, quiet, repeats, *backend);
-  if (is_cuda_device(backend->name())) {
+  // A backend of its own for each, so that none finds memory that another has taken.
+  const auto epochs_with = [&](const DeviceOptions& device) {
+    return time_epochs(spec, data, quiet, repeats, *make_backend(device));
+  };
+
+  BenchResult result;
+  result.batch_size = std::min(options.batch_size, data.rows());
+  result.steps_per_epoch = (data.rows() + result.batch_size - 1) / result.batch_size;
+  std::vector<double> epochs = epochs_with(options.device);
+  if (is_cuda_device(resolve_device(options.device).name)) {
     result.gemm = options.device.gemm;
     result.other_gemm = result.gemm == "cublas" ? "cublaslt" : "cublas";
     DeviceOptions other = options.device;
     other.gemm = result.other_gemm;
-    const std::unique_ptr<Backend> beside = make_backend(other);
-    std::vector<double> other_epochs = time_epochs(spec, data, quiet, repeats, *beside);
-    append(epochs, time_epochs(spec, data, quiet, repeats, *backend));
-    append(other_epochs, time_epochs(spec, data, quiet, repeats, *beside));
+    std::vector<double> other_epochs = epochs_with(other);
+    append(epochs, epochs_with(options.device));
+    append(other_epochs, epochs_with(other));
     result.other_gemm_epoch_seconds = median(other_epochs);
     result.variants = time_cuda_variants(options.device, result.batch_size, spec.inputs(),
                                          spec.layers().front().units);
@@ -132,6 +132,9 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
     result.epoch_seconds_min = *std::min_element(epochs.begin(), epochs.end());
     result.epoch_seconds_max = *std::max_element(epochs.begin(), epochs.end());
   }
+
+  const std::unique_ptr<Backend> backend = make_backend(options.device);
+  result.device = backend->name();
   const std::vector<StageSamples> stages =
       backend->is_asynchronous() ? time_stages(spec, data.first(result.batch_size), quiet, *backend)
                                  : time_stages(spec, data, quiet, *backend);

@@ -19,7 +19,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 import kernel_resources  # noqa: E402
 
-ADAM = "_ZN2ae4cuda11adam_kernelILi4EEEvv"
+OPTIMIZER = "_ZN2ae4cuda16optimizer_kernelILi4EEEvv"
 GEMM = "_ZN2ae4cuda11gemm_kernelEv"
 
 
@@ -101,9 +101,10 @@ class Tool(unittest.TestCase):
 
 class Report(Tool):
     def test_a_clean_kernel(self):
-        row, = self.rows(code(90, Kernel(ADAM, registers=40, shared=1024 + 512)))
-        self.assertEqual(row.pop("traffic"), "28 bytes a parameter, 16 read and 12 written")
-        self.assertEqual(row, {"kernel": "adam<4>", "architecture": "sm_90", "threads": 256,
+        row, = self.rows(code(90, Kernel(OPTIMIZER, registers=40, shared=1024 + 512)))
+        self.assertEqual(row.pop("traffic"), "12 bytes a parameter, 8 of them read, and 4 "
+                         "read and 4 written for each number it keeps")
+        self.assertEqual(row, {"kernel": "optimizer<4>", "architecture": "sm_90", "threads": 256,
                                "registers": 40, "shared": 512, "local": 0, "occupancy": 75.0})
 
     def test_all_sides_of_a_block_count(self):
@@ -112,19 +113,19 @@ class Report(Tool):
 
     def test_the_section_of_shared_memory_has_the_reserve_only_from_9_0_on(self):
         for capability, bytes_ in ((75, 2048), (80, 2048), (89, 2048), (90, 1024), (120, 1024)):
-            row, = self.rows(code(capability, Kernel(ADAM, shared=2048)))
+            row, = self.rows(code(capability, Kernel(OPTIMIZER, shared=2048)))
             self.assertEqual(row["shared"], bytes_, capability)
 
     def test_the_frames_of_callees_are_local_memory(self):
-        row, = self.rows(code(90, Kernel(ADAM, frame=8, stack=48)))
+        row, = self.rows(code(90, Kernel(OPTIMIZER, frame=8, stack=48)))
         self.assertEqual(row["local"], 48)
 
     def test_a_function_that_is_called_is_no_kernel(self):
-        rows = self.rows(code(90, Kernel("_Z6helperv", entry=False), Kernel(ADAM)))
-        self.assertEqual([row["kernel"] for row in rows], ["adam<4>"])
+        rows = self.rows(code(90, Kernel("_Z6helperv", entry=False), Kernel(OPTIMIZER)))
+        self.assertEqual([row["kernel"] for row in rows], ["optimizer<4>"])
 
     def test_several_binaries_in_one_file(self):
-        library = b"!<arch>\n\0" + code(80, Kernel(ADAM)) + b"odd" + code(90, Kernel(ADAM))
+        library = b"!<arch>\n\0" + code(80, Kernel(OPTIMIZER)) + b"odd" + code(90, Kernel(OPTIMIZER))
         self.assertEqual([row["architecture"] for row in self.rows(library)], ["sm_80", "sm_90"])
 
     def test_compressed_kernels_are_refused(self):
@@ -188,15 +189,15 @@ class Names(unittest.TestCase):
 
 class Output(Tool):
     def test_check_of_clean_kernels_says_so(self):
-        both = code(80, Kernel(ADAM), Kernel(GEMM)) + code(90, Kernel(ADAM), Kernel(GEMM))
+        both = code(80, Kernel(OPTIMIZER), Kernel(GEMM)) + code(90, Kernel(OPTIMIZER), Kernel(GEMM))
         self.assertEqual(self.run_tool(both, "--check"),
                          (0, "2 kernels x 2 architectures: no spills, no local memory\n"))
 
     def test_check_names_the_kernel_that_spills(self):
-        status, said = self.run_tool(code(80, Kernel(ADAM)) + code(90, Kernel(ADAM, frame=8)),
+        status, said = self.run_tool(code(80, Kernel(OPTIMIZER)) + code(90, Kernel(OPTIMIZER, frame=8)),
                                      "--check")
         self.assertEqual(status, 1)
-        self.assertEqual(said, "adam<4> on sm_90: 8 bytes of local memory a thread\n"
+        self.assertEqual(said, "optimizer<4> on sm_90: 8 bytes of local memory a thread\n"
                                "1 kernels x 2 architectures: 1 with local memory\n")
 
     def test_check_wants_the_traffic_in_the_source(self):
@@ -212,7 +213,7 @@ class Output(Tool):
                 self.assertIn("no kernel was found", said)
 
     def test_the_table_is_of_the_newest_of_data_centres(self):
-        data = b"".join(code(capability, Kernel(ADAM)) for capability in (80, 90, 120))
+        data = b"".join(code(capability, Kernel(OPTIMIZER)) for capability in (80, 90, 120))
         _, said = self.run_tool(data)
         self.assertEqual(re.findall(r"sm_\d+", said), ["sm_90"])
         self.assertIn("1 kernels x 3 architectures", said)
@@ -225,8 +226,8 @@ class Output(Tool):
         self.assertIn("only for sm_80, sm_90, sm_120", said)
 
     def test_the_unknown_is_a_question_mark(self):
-        _, said = self.run_tool(code(130, Kernel(ADAM)))
-        self.assertRegex(said, r"adam<4> +sm_130 +256 +32 +0 +0 +\? ")
+        _, said = self.run_tool(code(130, Kernel(OPTIMIZER)))
+        self.assertRegex(said, r"optimizer<4> +sm_130 +256 +32 +0 +0 +\? ")
 
 
 class AgainstTheCompiler(Tool):

@@ -142,6 +142,7 @@ class CudaBackend final : public KernelBackend {
   }
 
   void gather_batch(const GatherBatch& op) override {
+    if (!is_planning()) join();
     auto* const streamed = streamed_data(op.data);
     if (streamed == nullptr) {
       KernelBackend::gather_batch(op);
@@ -160,6 +161,7 @@ class CudaBackend final : public KernelBackend {
   }
 
   void gather_rows(const GatherRows& op) override {
+    if (!is_planning()) join();
     auto* const streamed = streamed_data(op.data);
     if (streamed == nullptr) {
       KernelBackend::gather_rows(op);
@@ -213,6 +215,8 @@ class CudaBackend final : public KernelBackend {
   }
   [[nodiscard]] bool multiply_and_activate(const Product& product,
                                            const DenseForward& op) override {
+    // What a reserve held before is no mask, whatever comes of this.
+    masks_.erase(op.reserve);
     const bool is_relu = op.activation == Activation::relu;
     if (!blas_lt_ || op.bias == nullptr || !(is_relu || op.activation == Activation::identity)) {
       return false;
@@ -221,16 +225,13 @@ class CudaBackend final : public KernelBackend {
         product, {.kind = is_relu ? Epilogue::Kind::bias_relu : Epilogue::Kind::bias,
                   .bias = op.bias,
                   .mask_out = is_relu ? op.reserve : nullptr});
-    if (done && is_relu) {
-      masks_.insert(op.reserve);
-    } else {
-      masks_.erase(op.reserve);
-    }
+    if (done && is_relu && op.reserve != nullptr) masks_.insert(op.reserve);
     return done;
   }
   [[nodiscard]] bool multiply_and_differentiate(const Product& product,
                                                 const DenseBackward& op) override {
-    if (op.reserve_below == nullptr || masks_.count(op.reserve_below) == 0) return false;
+    if (op.activation_below != Activation::relu || masks_.count(op.reserve_below) == 0)
+      return false;
     return blas_lt_->multiply(product, {.kind = Epilogue::Kind::relu_gradient,
                                         .bias_gradient = op.dbias_below,
                                         .mask_in = op.reserve_below});

@@ -61,6 +61,14 @@ void Memory::deallocate(void* memory) noexcept {
 Memory::Capacity Memory::capacity() const {
   Capacity seen{};
   check(cudaMemGetInfo(&seen.free, &seen.total), "cudaMemGetInfo");
+  // What the pool keeps for this run is not free to others, but to us it is.
+  std::uint64_t reserved = 0;
+  std::uint64_t used = 0;
+  check(cudaMemPoolGetAttribute(pool_.get(), cudaMemPoolAttrReservedMemCurrent, &reserved),
+        "cudaMemPoolGetAttribute");
+  check(cudaMemPoolGetAttribute(pool_.get(), cudaMemPoolAttrUsedMemCurrent, &used),
+        "cudaMemPoolGetAttribute");
+  if (reserved > used) seen.free += reserved - used;
   if (limit_ == 0) return seen;
   return {std::min(seen.free, limit_ - in_use_), std::min(seen.total, limit_)};
 }

@@ -39,6 +39,7 @@ void KernelBackend::gather_rows(const GatherRows& op) {
 
 void KernelBackend::dense_forward(const DenseForward& op) {
   if (planning_) return;
+  join();
   const Range range(*this, "forward", op.layer);
   const Product product{.m = op.y.rows,
                         .n = op.y.cols,
@@ -86,6 +87,7 @@ void KernelBackend::dense_backward(const DenseBackward& op) {
 void KernelBackend::reconstruction_loss(const ReconstructionLoss& op) {
   const ColumnSumScratch scratch = scratch_for(op.z.rows, op.z.cols);
   if (planning_) return;
+  join();
   const Range range(*this, "loss");
   ae::AE_DEVICE_NAMESPACE::reconstruction_loss({.loss = op.loss,
                                                 .activation = op.activation,

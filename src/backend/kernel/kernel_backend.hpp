@@ -69,7 +69,8 @@ class KernelBackend : public Backend {
   }
 
   /// multiply() beside whatever follows on the stream until join(). What was put on the stream
-  /// before is done first.
+  /// before is done first. Whatever may write what such a product reads, or reads what it writes,
+  /// joins before: every operation but the rest of a backward pass.
   virtual void multiply_beside(const Product& product) = 0;
   virtual void join() = 0;
 
