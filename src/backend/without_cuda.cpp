@@ -7,7 +7,8 @@ namespace ae {
 
 std::vector<DeviceInfo> list_cuda_devices() {
   return {{"cuda", "NVIDIA GPU", false,
-           "this build has no CUDA backend (CUDA was not found when it was built)"}};
+           "this build has no CUDA backend (CUDA was not found, or AE_CUDA was OFF, when it was "
+           "built)"}};
 }
 
 std::unique_ptr<Backend> make_cuda_backend(int /*index*/, const DeviceOptions& /*options*/) {
