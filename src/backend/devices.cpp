@@ -39,11 +39,15 @@ bool is_check(const std::string& name) {
   return name == "check" || name.starts_with(kCheckPrefix);
 }
 
-/// What "check" judges: the device it names, else the best of those that have our kernels.
+/// The best device that has our kernels.
+std::string best_with_kernels(const DeviceInfo& gpu) {
+  return gpu.usable ? gpu.name : "simt";
+}
+
+/// What "check" judges: the device it names, else the best there is.
 std::string judged_device(const std::string& check) {
   if (check != "check") return check.substr(kCheckPrefix.size());
-  const DeviceInfo gpu = list_cuda_devices().front();
-  return gpu.usable ? gpu.name : "simt";
+  return best_with_kernels(list_cuda_devices().front());
 }
 
 void validate_choice(std::string_view what, const std::string& value, std::string_view usual,
@@ -106,11 +110,10 @@ DeviceInfo find_device(const std::string& wanted) {
 
 std::vector<DeviceInfo> list_devices() {
   std::vector<DeviceInfo> devices = list_cuda_devices();
+  const std::string judged = best_with_kernels(devices.front());
   devices.push_back({"cpu", describe_cpu(0), true, ""});
   devices.push_back({"simt", "the CUDA kernels on an emulated device: slow and strict", true, ""});
-  devices.push_back({"check",
-                     judged_device("check") + " beside cpu, operation by operation, compared", true,
-                     ""});
+  devices.push_back({"check", judged + " beside cpu, operation by operation, compared", true, ""});
   return devices;
 }
 
