@@ -8,7 +8,13 @@ namespace ae {
 
 /// What random numbers are for. Each purpose has its own stream; the numbers are part of what makes
 /// a seed repeatable, so they never change meaning.
-enum class RandomPurpose : std::uint32_t { weights = 0, shuffle = 1, synthetic_data = 2 };
+enum class RandomPurpose : std::uint32_t {
+  weights = 0,
+  shuffle = 1,
+  synthetic_data = 2,
+  noise = 3,
+  code = 4
+};
 
 /// Philox 4x32-10, a counter-based generator: ten rounds of multiplication and exchange turn a
 /// counter into four random words, so that any element's number is had without those before it, on

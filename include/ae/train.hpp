@@ -60,6 +60,28 @@ struct OptimizerOptions {
   float weight_decay = 0;       ///< λ ≥ 0
 };
 
+/// What is done to a training sample x before the encoder sees it; the target stays x.
+///   gaussian         x + a·N(0, 1), not clipped
+///   masking          each value becomes 0 with probability a
+///   salt_and_pepper  each value becomes, with probability a, 0 or 1, either as likely
+/// Source: Vincent et al., "Stacked denoising autoencoders", JMLR 2010, section 3.3.
+enum class Noise : std::uint8_t { none, gaussian, masking, salt_and_pepper };
+
+struct NoiseOptions {
+  Noise kind = Noise::none;
+  float amount = 0;  ///< a: a standard deviation ≥ 0, or a probability in [0, 1]
+};
+
+/// What a code y costs beside the reconstruction, each added to the loss as it is reported:
+///   l1·(1/N)·Σᵢ Σⱼ|yᵢⱼ|                 over a batch of N samples, as Keras's activity regulariser
+///   kl·Σⱼ KL(ρ ‖ ρ̂ⱼ), ρ̂ⱼ = (1/N)·Σᵢ yᵢⱼ,  KL = ρ·ln(ρ/ρ̂ⱼ) + (1-ρ)·ln((1-ρ)/(1-ρ̂ⱼ))
+/// Source of the second: Ng, "Sparse autoencoder", CS294A lecture notes; MATLAB's trainAutoencoder.
+struct SparsityOptions {
+  float l1 = 0;       ///< ≥ 0
+  float kl = 0;       ///< ≥ 0; needs a code within (0, 1), a sigmoid's
+  float rho = 0.05F;  ///< ρ, the target of each unit's mean activation, in (0, 1)
+};
+
 struct EpochResult {
   std::int64_t epoch = 0;      ///< 1-based
   double train_loss = 0;       ///< mean over the epoch's samples, with the weights as they moved

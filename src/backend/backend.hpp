@@ -11,6 +11,7 @@
 
 #include "ae/dataset.hpp"
 #include "ae/device.hpp"
+#include "ae/error.hpp"
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
@@ -102,6 +103,115 @@ struct DenseBackward {
   double x_density = 1;
 };
 
+/// Images as rows of a batch: value (y, x, c) at ((y·width) + x)·channels + c.
+struct ImageShape {
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t channels = 0;
+
+  [[nodiscard]] std::int64_t size() const { return height * width * channels; }
+  bool operator==(const ImageShape&) const = default;
+};
+
+/// A convolution from an image to a map, or, transposed, from a map to an image:
+///   map[oy, ox, o] = Σ over ky, kx, c of
+///                      image[oy·stride + ky - top, ox·stride + kx - left, c]·W[ky, kx, c, o],
+/// where the image is zero outside. Transposed, the same numbers go the other way:
+///   image[iy, ix, c] = Σ of map[oy, ox, o]·W[ky, kx, c, o] over all that the first line joins.
+/// W has shape (kernel_height, kernel_width, image.channels, map.channels) both ways.
+struct Convolution {
+  ImageShape image{};
+  ImageShape map{};
+  std::int64_t kernel_height = 0;
+  std::int64_t kernel_width = 0;
+  std::int64_t stride = 1;
+  std::int64_t top = 0;   ///< rows of zeros above the image
+  std::int64_t left = 0;  ///< columns of zeros on its left
+  bool transposed = false;
+
+  [[nodiscard]] const ImageShape& input() const { return transposed ? map : image; }
+  [[nodiscard]] const ImageShape& output() const { return transposed ? image : map; }
+  [[nodiscard]] std::int64_t weights() const {
+    return kernel_height * kernel_width * image.channels * map.channels;
+  }
+  bool operator==(const Convolution&) const = default;
+};
+
+/// y = activation(convolution(x, W) + b), a bias a channel of the output.
+struct ConvolutionForward {
+  std::string_view layer{};
+  Convolution convolution{};
+  ConstMatrix x{};  ///< (batch, input().size())
+  const float* w = nullptr;
+  const float* bias = nullptr;  ///< null is zero
+  Activation activation = Activation::identity;
+  Matrix y{};               ///< (batch, output().size())
+  void* reserve = nullptr;  ///< as of DenseForward
+};
+
+/// Given dz = ∂loss/∂z of z = convolution(x, W) + b: dW, and dx = ∂loss/∂x where dx.data is not
+/// null. What lies before takes dx through its own activation (ActivationBackward).
+struct ConvolutionBackward {
+  std::string_view layer{};
+  Convolution convolution{};
+  ConstMatrix x{};
+  const float* w = nullptr;
+  ConstMatrix dz{};
+  float* dw = nullptr;
+  Matrix dx{};
+};
+
+/// Non-overlapping windows of size × size values of a channel; those at the lower and right edge
+/// may be cut off, so that the output is ⌈height/size⌉ × ⌈width/size⌉.
+///   y = the largest value of a window
+struct MaxPoolForward {
+  std::string_view layer{};
+  ImageShape input{};
+  std::int64_t size = 2;
+  ConstMatrix x{};
+  Matrix y{};
+};
+
+/// dx is dy where x is the window's first largest value in row-major order, 0 elsewhere.
+struct MaxPoolBackward {
+  std::string_view layer{};
+  ImageShape input{};
+  std::int64_t size = 2;
+  ConstMatrix x{};
+  ConstMatrix dy{};
+  Matrix dx{};
+};
+
+/// Nearest-neighbour upsampling, each value becomes a square of factor × factor.
+struct UpsampleForward {
+  std::string_view layer{};
+  ImageShape input{};
+  std::int64_t factor = 2;
+  ConstMatrix x{};
+  Matrix y{};
+};
+
+/// dx = the sum over each square of dy.
+struct UpsampleBackward {
+  std::string_view layer{};
+  ImageShape input{};
+  std::int64_t factor = 2;
+  ConstMatrix dy{};
+  Matrix dx{};
+};
+
+/// Through the activation of a layer y = f(z + b), whose biases repeat along a row every `channels`
+/// columns:  dz = dy ⊙ f'(z),  dbias[c] = Σ over rows, and over columns ≡ c mod channels, of dz.
+struct ActivationBackward {
+  std::string_view layer{};
+  Activation activation = Activation::identity;
+  ConstMatrix y{};
+  const void* reserve = nullptr;  ///< what the forward pass of the layer was given
+  Matrix dy{};                    ///< becomes dz
+  std::int64_t channels = 0;      ///< divides y.cols
+  float* dbias = nullptr;         ///< (channels)
+};
+
 /// The output layer's bias, activation, loss, gradient and bias gradient in one pass, from logits
 /// without bias z (batch, out) and targets of the same shape:
 ///   *loss_sum += Σ loss(z + b, target)
@@ -112,6 +222,7 @@ struct ReconstructionLoss {
   Activation activation = Activation::sigmoid;
   ConstMatrix z{};
   const float* bias = nullptr;
+  std::int64_t channels = 0;  ///< biases: they repeat along a row; 0 is one a column
   ConstMatrix target{};
   float gradient_scale = 1;
   Matrix dz{};
@@ -125,8 +236,80 @@ struct RowLosses {
   Activation activation = Activation::sigmoid;
   ConstMatrix z{};
   const float* bias = nullptr;
+  std::int64_t channels = 0;  ///< as of ReconstructionLoss
   ConstMatrix target{};
   double* sums = nullptr;  ///< (batch)
+};
+
+/// A noisy copy of a batch, see NoiseOptions. Value number e = (first_row + row)·cols + col draws
+/// from word e of the stream (RandomPurpose::noise, *step) of `seed`; a null step is stream 0.
+struct CorruptBatch {
+  NoiseOptions noise{};
+  std::uint64_t seed = 0;
+  const std::int64_t* step = nullptr;
+  std::int64_t first_row = 0;
+  ConstMatrix clean{};
+  Matrix noisy{};  ///< may be the memory of `clean`
+};
+
+/// The k largest values of each row stay, the others become zero, in place; of equal ones the first
+/// stay. k ≥ cols changes nothing. Source: Makhzani & Frey, "k-sparse autoencoders", ICLR 2014.
+struct KeepLargest {
+  std::int64_t k = 0;
+  Matrix y{};
+};
+
+/// The gradient through a code y = f(z), with what its sparsity costs. Given dy = ∂loss/∂y:
+///   dz = (dy + l1/N·sign(y) + kl/N·((1-ρ)/(1-ρ̂) - ρ/ρ̂)) ⊙ f'(z),  N = y.rows,
+///   dbias = column sums of dz,  *penalty_sum += N·(what SparsityOptions writes).
+/// ρ̂ is kept within [1e-6, 1 - 1e-6]. Where `kept_largest`, values that KeepLargest made zero pass
+/// no gradient on, penalties included.
+struct SparsityBackward {
+  std::string_view layer{};
+  SparsityOptions sparsity{};
+  bool kept_largest = false;
+  Activation activation = Activation::identity;
+  ConstMatrix y{};                ///< (batch, units), after KeepLargest
+  const void* reserve = nullptr;  ///< what the forward pass of the layer was given
+  Matrix dy{};                    ///< becomes dz
+  float* dbias = nullptr;         ///< (units)
+  double* penalty_sum = nullptr;
+};
+
+/// A draw from the Gaussian code that h = [μ | λ] describes, λ = ln σ²:
+///   z = μ + e^(λ/2)·ε,  ε normal; or z = μ where `mean_only`.
+/// ε of z[row, col] is normal number (first_row + row)·latent + col of the stream
+/// (RandomPurpose::code, *step) of `seed`; a null step is stream 0. Where `kl` is not null:
+///   kl[row] = Σ over cols of ½·(μ² + e^λ - 1 - λ).
+/// Source: Kingma & Welling, "Auto-encoding variational Bayes", ICLR 2014, appendix B.
+struct GaussianSample {
+  ConstMatrix h{};  ///< (batch, 2·latent)
+  std::uint64_t seed = 0;
+  const std::int64_t* step = nullptr;
+  std::int64_t first_row = 0;
+  bool mean_only = false;
+  Matrix z{};            ///< (batch, latent)
+  double* kl = nullptr;  ///< (batch)
+};
+
+/// Given dz = ∂loss/∂z of such a draw from identity units h, N = h.rows:
+///   dμ = dz + wⱼ·μ,  dλ = dz·ε·½·e^(λ/2) + wⱼ·½·(e^λ - 1),  dbias = column sums of dh,
+///   *kl_sum += Σ over rows and cols of KL, whatever it weighs.
+/// wⱼ = kl_scale·min(1, (*step + 1)/warm_up_steps), the warm-up left out where warm_up_steps is 0;
+/// and 0 for a column whose mean KL over the batch is below `free_bits` (nats; Kingma et al.,
+/// "Improving variational inference with inverse autoregressive flow", 2016, appendix C.8).
+struct GaussianBackward {
+  std::string_view layer{};
+  ConstMatrix h{};   ///< (batch, 2·latent)
+  ConstMatrix dz{};  ///< (batch, latent)
+  std::uint64_t seed = 0;
+  const std::int64_t* step = nullptr;
+  float kl_scale = 1;
+  std::int64_t warm_up_steps = 0;
+  float free_bits = 0;
+  Matrix dh{};             ///< (batch, 2·latent)
+  float* dbias = nullptr;  ///< (2·latent)
+  double* kl_sum = nullptr;
 };
 
 /// An optimiser's step over a flat parameter buffer, as step number *step + 1; then *step is one
@@ -200,8 +383,40 @@ class Backend {
   virtual void gather_rows(const GatherRows& op) = 0;
   virtual void dense_forward(const DenseForward& op) = 0;
   virtual void dense_backward(const DenseBackward& op) = 0;
+  virtual void convolution_forward(const ConvolutionForward& /*op*/) {
+    throw Error("todo convolution_forward");
+  }
+  virtual void convolution_backward(const ConvolutionBackward& /*op*/) {
+    throw Error("todo convolution_backward");
+  }
+  virtual void max_pool_forward(const MaxPoolForward& /*op*/) {
+    throw Error("todo max_pool_forward");
+  }
+  virtual void max_pool_backward(const MaxPoolBackward& /*op*/) {
+    throw Error("todo max_pool_backward");
+  }
+  virtual void upsample_forward(const UpsampleForward& /*op*/) {
+    throw Error("todo upsample_forward");
+  }
+  virtual void upsample_backward(const UpsampleBackward& /*op*/) {
+    throw Error("todo upsample_backward");
+  }
+  virtual void activation_backward(const ActivationBackward& /*op*/) {
+    throw Error("todo activation_backward");
+  }
   virtual void reconstruction_loss(const ReconstructionLoss& op) = 0;
   virtual void row_losses(const RowLosses& op) = 0;
+  virtual void corrupt_batch(const CorruptBatch& /*op*/) { throw Error("todo corrupt_batch"); }
+  virtual void keep_largest(const KeepLargest& /*op*/) { throw Error("todo keep_largest"); }
+  virtual void sparsity_backward(const SparsityBackward& /*op*/) {
+    throw Error("todo sparsity_backward");
+  }
+  virtual void gaussian_sample(const GaussianSample& /*op*/) {
+    throw Error("todo gaussian_sample");
+  }
+  virtual void gaussian_backward(const GaussianBackward& /*op*/) {
+    throw Error("todo gaussian_backward");
+  }
   virtual void optimizer_step(const OptimizerStep& op) = 0;
 
   /// Whether operations return before they are done.
