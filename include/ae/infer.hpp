@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "ae/dataset.hpp"
@@ -10,16 +11,42 @@
 
 namespace ae {
 
-/// The loss of `model` over all rows of `data`, reduced as asked.
+struct EvaluationOptions {
+  Loss loss = Loss::bce;
+  Reduction reduction = Reduction::mean;
+  NoiseOptions noise;  ///< on what the encoder sees; targets are clean
+  float beta = 1;      ///< of variational models, see VariationalOptions
+};
+
+/// Means over samples. The noise and the draws of a variational code, one a sample, depend on the
+/// sample's row number alone.
+struct EvaluationResult {
+  double loss = 0;            ///< reduced as asked; of a variational model with β·KL
+  double reconstruction = 0;  ///< without it
+  double kl = 0;              ///< nats a sample, whatever the reduction; NaN for other models
+};
+
 /// @throws UsageError if the rows do not fit the model; Error for data the loss does not allow.
-double evaluate(const Model& model, const Dataset& data, Loss loss, Reduction reduction,
-                const DeviceOptions& device = {});
+EvaluationResult evaluate(const Model& model, const Dataset& data,
+                          const EvaluationOptions& options = {}, const DeviceOptions& device = {});
 
 /// Each row's own loss (its mean or its sum over elements): what anomaly detection ranks by.
-std::vector<double> evaluate_rows(const Model& model, const Dataset& data, Loss loss,
-                                  Reduction reduction, const DeviceOptions& device = {});
+std::vector<double> evaluate_rows(const Model& model, const Dataset& data,
+                                  const EvaluationOptions& options = {},
+                                  const DeviceOptions& device = {});
 
-/// Latent codes, (rows, model.spec.latent()) row-major.
+/// What a set of codes is like.
+struct CodeStatistics {
+  double mean_activation = 0;     ///< mean of |y|
+  double zeros = 0;               ///< fraction of values that are zero
+  std::int64_t active_units = 0;  ///< whose variance over the set is above 0.01 (Burda et al.,
+                                  ///< "Importance weighted autoencoders", ICLR 2016, section 5.1.3)
+};
+
+/// Of codes (rows, latent), row-major.
+CodeStatistics describe_codes(std::span<const float> codes, std::int64_t latent);
+
+/// Latent codes, the means of a variational one, (rows, model.spec.latent()) row-major.
 std::vector<float> encode(const Model& model, const Dataset& data,
                           const DeviceOptions& device = {});
 

@@ -9,57 +9,33 @@
 #include <vector>
 
 #include "ae/dataset.hpp"
+#include "ae/layers.hpp"
 
 namespace ae {
-
-/// Elementwise functions after a layer's affine map.
-///   identity    z                      sigmoid   1/(1+e^-z)
-///   relu        max(z, 0)              tanh      (e^z - e^-z)/(e^z + e^-z)
-///   leaky_relu  max(z, 0.01·z)         softplus  ln(1+e^z)
-///   elu         z, below 0: e^z - 1    silu      z/(1+e^-z)
-///   gelu        z·Φ(z), Φ the normal distribution's cumulative function, exact
-/// The constants are PyTorch's defaults.
-enum class Activation : std::uint8_t {
-  identity,
-  relu,
-  sigmoid,
-  tanh,
-  leaky_relu,
-  elu,
-  gelu,
-  silu,
-  softplus
-};
-
-std::string_view to_string(Activation activation);
-/// @throws UsageError naming the known ones.
-Activation parse_activation(std::string_view name);
-
-/// y = activation(x·W + b), W of shape (inputs, units).
-struct DenseSpec {
-  std::int64_t units = 0;
-  Activation activation = Activation::identity;
-
-  bool operator==(const DenseSpec&) const = default;
-};
 
 /// What a model is, without its numbers: the encoder ends in the latent code, the decoder in a
 /// reconstruction of the input.
 struct ModelSpec {
   Shape input_shape;
-  std::vector<DenseSpec> encoder;
-  std::vector<DenseSpec> decoder;
+  std::vector<LayerSpec> encoder;
+  std::vector<LayerSpec> decoder;
 
   /// Values in one sample.
   [[nodiscard]] std::int64_t inputs() const { return element_count(input_shape); }
-  /// Numbers in one latent code.
-  [[nodiscard]] std::int64_t latent() const;
+  /// The shape of one latent code, and its numbers.
+  [[nodiscard]] Shape code_shape() const;
+  [[nodiscard]] std::int64_t latent() const { return element_count(code_shape()); }
+  /// Whether the code is a Gaussian's: the model is a variational autoencoder.
+  [[nodiscard]] bool is_variational() const;
+  /// The activation of what the decoder ends in.
+  [[nodiscard]] Activation output_activation() const;
   /// Encoder and decoder, in the order in which data passes through them.
-  [[nodiscard]] std::vector<DenseSpec> layers() const;
-  /// Trainable numbers: Σ (inputs·units + units).
+  [[nodiscard]] std::vector<LayerSpec> layers() const;
+  /// Trainable numbers.
   [[nodiscard]] std::int64_t parameter_count() const;
-  /// @throws UsageError if a width is not positive, there is no encoder or decoder layer, or the
-  /// last layer is not as wide as the input.
+  /// @throws UsageError if there is no encoder or decoder, a layer cannot work on what the one
+  /// before makes, a code's layer is not the encoder's last, or the last layer is not a dense or
+  /// convolutional one that makes as many values as the input has.
   void validate() const;
 
   bool operator==(const ModelSpec&) const = default;
@@ -72,13 +48,26 @@ ModelSpec dense_autoencoder(Shape input_shape, const std::vector<std::int64_t>& 
                             Activation activation = Activation::relu,
                             Activation output_activation = Activation::sigmoid);
 
-/// Where one layer's weights lie in `Model::parameters`.
+/// A model from the readable forms of its layers. Those that name no activation take `activation`,
+/// the decoder's last `output_activation`. An empty decoder mirrors an encoder of dense layers, of
+/// which the last may be a gaussian or followed by a top_k.
+/// @throws UsageError as parse_layer and ModelSpec::validate.
+ModelSpec parse_model(Shape input_shape, const std::vector<std::string>& encoder,
+                      const std::vector<std::string>& decoder,
+                      Activation activation = Activation::relu,
+                      Activation output_activation = Activation::sigmoid);
+
+/// A layer's place in a model, and where its numbers lie in `Model::parameters`.
 struct LayerSlice {
   std::string name;  ///< "encoder.0", "decoder.1", …
-  std::int64_t inputs = 0;
-  std::int64_t units = 0;
-  std::int64_t weight = 0;  ///< offset of W: inputs·units floats, row-major (inputs, units)
-  std::int64_t bias = 0;    ///< offset of b: units floats
+  Shape input_shape;
+  Shape output_shape;
+  std::int64_t inputs = 0;   ///< values in
+  std::int64_t units = 0;    ///< values out
+  std::int64_t weight = 0;   ///< offset of W, row-major in the shape that its layer documents
+  std::int64_t weights = 0;  ///< how many; 0 for layers that learn nothing
+  std::int64_t bias = 0;     ///< offset of b
+  std::int64_t biases = 0;
 };
 
 /// The slices of every layer, encoder first. Each tensor starts at a multiple of 16 floats (64
@@ -96,15 +85,19 @@ struct Model {
   /// How it was trained, free-form; saved with the model and shown by `ae info`.
   std::map<std::string, std::string> training;
 
-  /// Glorot uniform weights, U(-√(6/(inputs+units)), +√(6/(inputs+units))), and zero biases, as
-  /// Keras's Dense has them. The numbers depend on `seed` alone, not on the device.
+  /// Glorot uniform weights, U(-√(6/(fan_in+fan_out)), +√(6/(fan_in+fan_out))), and zero biases,
+  /// as Keras has them: fans are inputs and units, and in convolutions channels × kernel area. The
+  /// numbers depend on `seed` alone, not on the device.
   /// Source: Glorot & Bengio, AISTATS 2010, eq. 16.
   static Model initialize(const ModelSpec& spec, std::uint64_t seed);
 };
 
-/// Writes `model` as safetensors: tensors `encoder.0.weight` with shape [units, inputs] as PyTorch
-/// has them, `encoder.0.bias`, …; the description, `training` and a checksum go into the header's
-/// metadata. The same model gives the same bytes. The file appears whole or not at all.
+/// Writes `model` as safetensors: tensors `encoder.0.weight`, `encoder.0.bias`, … with PyTorch's
+/// shapes, [units, inputs] of a dense layer, [out, in, height, width] of a convolution ([in, out,
+/// height, width] of a transposed one). A dense layer on an image counts its inputs channels
+/// innermost; a gaussian's units are [μ | ln σ²]. The description, `training` and a checksum go
+/// into the header's metadata. The same model gives the same bytes. The file appears whole or not
+/// at all.
 /// @throws Error if it cannot be written.
 void save_model(const Model& model, const std::filesystem::path& path);
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,13 +40,22 @@ enum class Reduction : std::uint8_t { mean, sum };
 /// Weight decay λ is ½λw² beside the loss, g + λw for g, except with adamw.
 enum class Optimizer : std::uint8_t { adam, adamw, sgd, nesterov, rmsprop, adadelta };
 
+/// What is done to a training sample x before the encoder sees it; the target stays x.
+///   gaussian         x + a·N(0, 1), not clipped
+///   masking          each value becomes 0 with probability a
+///   salt_and_pepper  each value becomes, with probability a, 0 or 1, either as likely
+/// Source: Vincent et al., "Stacked denoising autoencoders", JMLR 2010, section 3.3.
+enum class Noise : std::uint8_t { none, gaussian, masking, salt_and_pepper };
+
 std::string_view to_string(Loss loss);
 std::string_view to_string(Reduction reduction);
 std::string_view to_string(Optimizer optimizer);
+std::string_view to_string(Noise noise);
 /// @throws UsageError naming the known ones.
 Loss parse_loss(std::string_view name);
 Reduction parse_reduction(std::string_view name);
 Optimizer parse_optimizer(std::string_view name);
+Noise parse_noise(std::string_view name);
 
 /// Adam's defaults are Keras's. Others want a learning rate of their own, about 1 for sgd and
 /// adadelta on images; adamw is adam until it is given a weight decay.
@@ -60,13 +70,6 @@ struct OptimizerOptions {
   float weight_decay = 0;       ///< λ ≥ 0
 };
 
-/// What is done to a training sample x before the encoder sees it; the target stays x.
-///   gaussian         x + a·N(0, 1), not clipped
-///   masking          each value becomes 0 with probability a
-///   salt_and_pepper  each value becomes, with probability a, 0 or 1, either as likely
-/// Source: Vincent et al., "Stacked denoising autoencoders", JMLR 2010, section 3.3.
-enum class Noise : std::uint8_t { none, gaussian, masking, salt_and_pepper };
-
 struct NoiseOptions {
   Noise kind = Noise::none;
   float amount = 0;  ///< a: a standard deviation ≥ 0, or a probability in [0, 1]
@@ -80,13 +83,30 @@ struct SparsityOptions {
   float l1 = 0;       ///< ≥ 0
   float kl = 0;       ///< ≥ 0; needs a code within (0, 1), a sigmoid's
   float rho = 0.05F;  ///< ρ, the target of each unit's mean activation, in (0, 1)
+
+  [[nodiscard]] bool is_on() const { return l1 > 0 || kl > 0; }
+};
+
+/// How a variational autoencoder's loss is made: Σ loss + β·KL(q(z|x) ‖ N(0, I)), for each sample
+///   KL = Σⱼ ½·(μⱼ² + σⱼ² - 1 - ln σⱼ²)  (Kingma & Welling, ICLR 2014, appendix B).
+/// With Reduction::mean both parts are divided by the number of a sample's elements, so that their
+/// balance, and with it the model, is the same as with Reduction::sum.
+struct VariationalOptions {
+  float beta = 1;            ///< β ≥ 0 (Higgins et al., ICLR 2017)
+  float warm_up_epochs = 0;  ///< β grows from 0 over these (Sønderby et al., 2016)
+  float free_bits = 0;  ///< nats of KL that each latent number has for nothing, ≥ 0 (Kingma et
+                        ///< al., 2016, appendix C.8); the reported KL counts them
 };
 
 struct EpochResult {
-  std::int64_t epoch = 0;      ///< 1-based
-  double train_loss = 0;       ///< mean over the epoch's samples, with the weights as they moved
-  double validation_loss = 0;  ///< over the held-out rows after the epoch; NaN without them
-  double seconds = 0;          ///< training alone, without the validation
+  std::int64_t epoch = 0;  ///< 1-based
+  double train_loss = 0;   ///< mean over the epoch's samples, with the weights as they moved
+  /// NaN where there is none:
+  double validation_loss = std::numeric_limits<double>::quiet_NaN();  ///< held-out, after the epoch
+  double train_kl = std::numeric_limits<double>::quiet_NaN();  ///< variational, nats a sample
+  double validation_kl = std::numeric_limits<double>::quiet_NaN();
+  double penalty = std::numeric_limits<double>::quiet_NaN();  ///< see SparsityOptions
+  double seconds = 0;  ///< training alone, without the validation
   double samples_per_second = 0;
 };
 
@@ -106,6 +126,9 @@ struct TrainOptions {
   std::uint64_t seed = 1;         ///< of the shuffles; `Model::initialize` has its own
   Loss loss = Loss::bce;
   Reduction reduction = Reduction::mean;
+  NoiseOptions noise;
+  SparsityOptions sparsity;        ///< beside the loss, not part of it as it is reported
+  VariationalOptions variational;  ///< part of the loss as it is reported
   OptimizerOptions optimizer;
   DeviceOptions device;
 
@@ -130,7 +153,8 @@ struct TrainResult {
 /// Trains `model` in place. `validation` may be null. The same seed, data and device give the same
 /// bits, whatever the number of threads.
 /// @throws UsageError if options, model and data do not fit together (BCE without a sigmoid output,
-///   other row sizes); Error for values outside [0, 1] with BCE, NaN, or a loss that became NaN.
+///   other row sizes, sparsity of a code that is not a dense layer's); Error for values outside [0,
+///   1] with BCE, NaN, or a loss that became NaN.
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
                   const TrainOptions& options);
 

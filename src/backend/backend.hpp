@@ -89,7 +89,8 @@ struct DenseForward {
 ///   dW = xᵀ·dz,  and for the layer below, whose output x = f(z') is:
 ///   dz' = (dz·Wᵀ) ⊙ f'(z'),  db' = column sums of dz'.
 /// The layer's own db was made by whoever made dz. A null dx.data ends the chain. `reserve_below`
-/// is what the forward pass of the layer below was given as `reserve`.
+/// is what the forward pass of the layer below was given as `reserve`. Where dbias_below is null,
+/// activation_below is identity and dx is plain ∂loss/∂x: what lies below takes it on from there.
 struct DenseBackward {
   std::string_view layer{};
   ConstMatrix x{};   ///< (batch, in)

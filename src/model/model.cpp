@@ -7,8 +7,7 @@
 
 #include "ae/error.hpp"
 
-#include "activations.hpp"
-#include "model/names.hpp"
+#include "model/geometry.hpp"
 #include "philox.hpp"
 
 namespace ae {
@@ -22,35 +21,68 @@ std::int64_t aligned(std::int64_t floats) {
   return (floats + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
 }
 
-constexpr auto kActivations = names_of(activations::Activations{});
+/// Layers that are the code, and so end an encoder.
+bool is_code(const LayerSpec& layer) {
+  return std::holds_alternative<GaussianSpec>(layer) || std::holds_alternative<TopKSpec>(layer);
+}
+
+/// The decoder that takes the widths of a dense encoder back.
+std::vector<LayerSpec> mirrored(const ModelSpec& spec, Activation activation,
+                                Activation output_activation) {
+  std::vector<std::int64_t> widths = {spec.inputs()};
+  for (const LayerSpec& layer : spec.encoder) {
+    if (const auto* dense = std::get_if<DenseSpec>(&layer)) {
+      widths.push_back(dense->units);
+    } else if (const auto* gaussian = std::get_if<GaussianSpec>(&layer)) {
+      widths.push_back(gaussian->units);
+    } else if (!is_code(layer)) {
+      throw UsageError(fmt::format(
+          "there is no mirror of '{}', only dense encoders have one; give the decoder as well",
+          to_string(layer)));
+    }
+  }
+  std::vector<LayerSpec> decoder;
+  for (std::size_t i = widths.size() - 1; i-- > 0;) {
+    decoder.emplace_back(DenseSpec{widths[i], i == 0 ? output_activation : activation});
+  }
+  return decoder;
+}
+
+/// fan_in + fan_out. A gaussian is two layers side by side, each of its own.
+std::int64_t fans(const LayerSpec& layer, const LayerSlice& slice) {
+  if (const auto* convolution = std::get_if<ConvolutionSpec>(&layer)) {
+    const Convolution shape = geometry(*convolution, image_shape(slice.input_shape, layer));
+    return shape.kernel_height * shape.kernel_width * (shape.image.channels + shape.map.channels);
+  }
+  return slice.inputs + slice.units;
+}
 
 }  // namespace
 
-std::string_view to_string(Activation activation) {
-  return name_of(kActivations, activation);
+Shape ModelSpec::code_shape() const {
+  Shape shape = input_shape;
+  for (const LayerSpec& layer : encoder) shape = output_shape(layer, shape);
+  return shape;
 }
 
-Activation parse_activation(std::string_view name) {
-  return value_of(kActivations, "activation", name);
+bool ModelSpec::is_variational() const {
+  return !encoder.empty() && std::holds_alternative<GaussianSpec>(encoder.back());
 }
 
-std::int64_t ModelSpec::latent() const {
-  return encoder.empty() ? 0 : encoder.back().units;
+Activation ModelSpec::output_activation() const {
+  if (const auto* dense = std::get_if<DenseSpec>(&decoder.back())) return dense->activation;
+  return std::get<ConvolutionSpec>(decoder.back()).activation;
 }
 
-std::vector<DenseSpec> ModelSpec::layers() const {
-  std::vector<DenseSpec> all = encoder;
+std::vector<LayerSpec> ModelSpec::layers() const {
+  std::vector<LayerSpec> all = encoder;
   all.insert(all.end(), decoder.begin(), decoder.end());
   return all;
 }
 
 std::int64_t ModelSpec::parameter_count() const {
   std::int64_t count = 0;
-  std::int64_t width = inputs();
-  for (const DenseSpec& layer : layers()) {
-    count += width * layer.units + layer.units;
-    width = layer.units;
-  }
+  for (const LayerSlice& slice : layer_slices(*this)) count += slice.weights + slice.biases;
   return count;
 }
 
@@ -71,49 +103,86 @@ void ModelSpec::validate() const {
     throw UsageError(
         "the model lacks layers, it needs at least one in the encoder and the decoder");
   }
-  for (const DenseSpec& layer : layers()) {
-    if (layer.units < 1 || layer.units > kWidest) {
-      throw UsageError(fmt::format("a layer has {} units, give 1 to {}", layer.units, kWidest));
+  Shape shape = input_shape;
+  const LayerSpec* before = nullptr;
+  for (const std::vector<LayerSpec>* part : {&encoder, &decoder}) {
+    for (const LayerSpec& layer : *part) {
+      if (is_code(layer) && &layer != &encoder.back()) {
+        throw UsageError(fmt::format("'{}' makes a code, it must be the encoder's last layer",
+                                     to_string(layer)));
+      }
+      if (std::holds_alternative<TopKSpec>(layer) &&
+          (before == nullptr || !std::holds_alternative<DenseSpec>(*before))) {
+        throw UsageError(fmt::format("'{}' must follow a dense layer, whose values it chooses from",
+                                     to_string(layer)));
+      }
+      shape = output_shape(layer, shape);
+      before = &layer;
     }
   }
-  if (decoder.back().units != inputs()) {
+  const LayerSpec& last = decoder.back();
+  if (!std::holds_alternative<DenseSpec>(last) && !std::holds_alternative<ConvolutionSpec>(last)) {
     throw UsageError(
-        fmt::format("the model's last layer has {} units for inputs of {} values, make "
-                    "them equal",
-                    decoder.back().units, inputs()));
+        fmt::format("the decoder ends in '{}', it must end in a dense or convolutional layer",
+                    to_string(last)));
+  }
+  if (element_count(shape) != inputs()) {
+    throw UsageError(
+        fmt::format("the model's last layer makes {} values ({}) of inputs of {} ({}), make them "
+                    "equal",
+                    element_count(shape), to_string(shape), inputs(), to_string(input_shape)));
   }
 }
 
 ModelSpec dense_autoencoder(Shape input_shape, const std::vector<std::int64_t>& hidden,
                             Activation activation, Activation output_activation) {
-  ModelSpec spec;
-  spec.input_shape = std::move(input_shape);
-  for (const std::int64_t units : hidden) spec.encoder.push_back({units, activation});
-  for (std::size_t i = hidden.size(); i-- > 1;) spec.decoder.push_back({hidden[i - 1], activation});
-  spec.decoder.push_back({spec.inputs(), output_activation});
+  ModelSpec spec{std::move(input_shape), {}, {}};
+  for (const std::int64_t units : hidden) spec.encoder.emplace_back(DenseSpec{units, activation});
+  spec.decoder = mirrored(spec, activation, output_activation);
+  spec.validate();
+  return spec;
+}
+
+ModelSpec parse_model(Shape input_shape, const std::vector<std::string>& encoder,
+                      const std::vector<std::string>& decoder, Activation activation,
+                      Activation output_activation) {
+  ModelSpec spec{std::move(input_shape), {}, {}};
+  for (const std::string& layer : encoder) spec.encoder.push_back(parse_layer(layer, activation));
+  for (const std::string& layer : decoder) {
+    const bool is_last = &layer == &decoder.back();
+    spec.decoder.push_back(parse_layer(layer, is_last ? output_activation : activation));
+  }
+  if (decoder.empty()) spec.decoder = mirrored(spec, activation, output_activation);
   spec.validate();
   return spec;
 }
 
 std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
   std::vector<LayerSlice> slices;
-  std::int64_t width = spec.inputs();
+  Shape shape = spec.input_shape;
   std::int64_t offset = 0;
-  const auto add = [&](const char* part, std::size_t index, std::int64_t units) {
-    LayerSlice slice{fmt::format("{}.{}", part, index), width, units, offset, 0};
-    slice.bias = offset + aligned(width * units);
-    offset = slice.bias + aligned(units);
-    width = units;
+  const auto add = [&](const char* part, std::size_t index, const LayerSpec& layer) {
+    LayerSlice slice{.name = fmt::format("{}.{}", part, index),
+                     .input_shape = shape,
+                     .output_shape = output_shape(layer, shape),
+                     .weights = weight_count(layer, shape),
+                     .biases = bias_count(layer)};
+    slice.inputs = element_count(slice.input_shape);
+    slice.units = element_count(slice.output_shape);
+    slice.weight = offset;
+    slice.bias = offset + aligned(slice.weights);
+    offset = slice.bias + aligned(slice.biases);
+    shape = slice.output_shape;
     slices.push_back(std::move(slice));
   };
-  for (std::size_t i = 0; i < spec.encoder.size(); ++i) add("encoder", i, spec.encoder[i].units);
-  for (std::size_t i = 0; i < spec.decoder.size(); ++i) add("decoder", i, spec.decoder[i].units);
+  for (std::size_t i = 0; i < spec.encoder.size(); ++i) add("encoder", i, spec.encoder[i]);
+  for (std::size_t i = 0; i < spec.decoder.size(); ++i) add("decoder", i, spec.decoder[i]);
   return slices;
 }
 
 std::int64_t parameter_floats(const ModelSpec& spec) {
   const LayerSlice last = layer_slices(spec).back();
-  return last.bias + aligned(last.units);
+  return last.bias + aligned(last.biases);
 }
 
 Model Model::initialize(const ModelSpec& spec, std::uint64_t seed) {
@@ -121,11 +190,15 @@ Model Model::initialize(const ModelSpec& spec, std::uint64_t seed) {
   Model model{spec, std::vector<float>(static_cast<std::size_t>(parameter_floats(spec))), {}};
   const Philox philox(seed);
   std::uint32_t tensor = 0;
-  for (const LayerSlice& slice : layer_slices(spec)) {
-    const double limit = std::sqrt(6.0 / static_cast<double>(slice.inputs + slice.units));
+  const std::vector<LayerSpec> layers = spec.layers();
+  const std::vector<LayerSlice> slices = layer_slices(spec);
+  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+    const LayerSlice& slice = slices[layer];
+    if (slice.weights == 0) continue;
+    const double limit = std::sqrt(6.0 / static_cast<double>(fans(layers[layer], slice)));
     const auto scale = static_cast<float>(limit);
     float* weight = model.parameters.data() + slice.weight;
-    for (std::int64_t i = 0; i < slice.inputs * slice.units; ++i) {
+    for (std::int64_t i = 0; i < slice.weights; ++i) {
       const std::uint32_t word =
           philox.word(RandomPurpose::weights, tensor, static_cast<std::uint64_t>(i));
       weight[i] = scale * (2.0F * to_unit_float(word) - 1.0F);

@@ -12,6 +12,7 @@
 
 #include "io/printable.hpp"
 #include "io/safetensors.hpp"
+#include "model/geometry.hpp"
 
 namespace ae {
 
@@ -21,14 +22,12 @@ using nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kFormat = "ae";
-constexpr const char* kVersion = "1";
+constexpr const char* kVersion = "2";
+constexpr const char* kFirstVersion = "1";
 
-OrderedJson to_json(const std::vector<DenseSpec>& layers) {
+OrderedJson to_json(const std::vector<LayerSpec>& layers) {
   OrderedJson list = OrderedJson::array();
-  for (const DenseSpec& layer : layers) {
-    list.push_back(
-        {{"type", "dense"}, {"units", layer.units}, {"activation", to_string(layer.activation)}});
-  }
+  for (const LayerSpec& layer : layers) list.push_back(to_string(layer));
   return list;
 }
 
@@ -38,14 +37,18 @@ std::string training_text(const std::map<std::string, std::string>& training) {
   return json(training).dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-std::vector<DenseSpec> layers_from_json(const json& list) {
-  std::vector<DenseSpec> layers;
+/// Version 1 knew dense layers only, as objects.
+std::vector<LayerSpec> layers_from_json(const json& list) {
+  std::vector<LayerSpec> layers;
   for (const json& layer : list) {
-    if (const auto type = layer.at("type").get<std::string>(); type != "dense") {
+    if (layer.is_string()) {
+      layers.push_back(parse_layer(layer.get<std::string>(), Activation::identity));
+    } else if (const auto type = layer.at("type").get<std::string>(); type == "dense") {
+      layers.emplace_back(DenseSpec{layer.at("units").get<std::int64_t>(),
+                                    parse_activation(layer.at("activation").get<std::string>())});
+    } else {
       throw Error(fmt::format("it has a layer of unknown type '{}'", type));
     }
-    layers.push_back({layer.at("units").get<std::int64_t>(),
-                      parse_activation(layer.at("activation").get<std::string>())});
   }
   return layers;
 }
@@ -61,6 +64,49 @@ std::vector<float> transposed(const float* from, std::int64_t rows, std::int64_t
   return to;
 }
 
+/// A weight as PyTorch has it, and the way there and back. A convolution's (height·width, c, o)
+/// becomes (o, c, height, width), which is also what PyTorch has for a transposed one.
+struct FileWeight {
+  Shape shape;
+  std::int64_t area = 1;  ///< of a kernel
+  std::int64_t c = 0;
+  std::int64_t o = 0;
+
+  FileWeight(const LayerSpec& layer, const LayerSlice& slice) {
+    if (const auto* spec = std::get_if<ConvolutionSpec>(&layer)) {
+      const Convolution convolution = geometry(*spec, image_shape(slice.input_shape, layer));
+      area = convolution.kernel_height * convolution.kernel_width;
+      c = convolution.image.channels;
+      o = convolution.map.channels;
+      shape = {o, c, convolution.kernel_height, convolution.kernel_width};
+    } else {
+      c = slice.inputs;
+      o = slice.biases;
+      shape = {o, c};
+    }
+  }
+
+  [[nodiscard]] std::vector<float> to_file(const float* ours) const {
+    std::vector<float> file = transposed(ours, area * c, o);
+    return area == 1 ? file : inner_transposed(std::move(file), area, c);
+  }
+  [[nodiscard]] std::vector<float> from_file(const std::vector<float>& file) const {
+    const std::vector<float> channels_last = area == 1 ? file : inner_transposed(file, c, area);
+    return transposed(channels_last.data(), o, area * c);
+  }
+
+ private:
+  [[nodiscard]] std::vector<float> inner_transposed(std::vector<float> all, std::int64_t rows,
+                                                    std::int64_t cols) const {
+    for (std::int64_t i = 0; i < o; ++i) {
+      float* const part = all.data() + i * rows * cols;
+      const std::vector<float> turned = transposed(part, rows, cols);
+      std::copy(turned.begin(), turned.end(), part);
+    }
+    return all;
+  }
+};
+
 ModelSpec read_spec(const io::TensorFile& file) {
   const std::map<std::string, std::string>& metadata = file.metadata;
   const auto format = metadata.find("format");
@@ -69,7 +115,8 @@ ModelSpec read_spec(const io::TensorFile& file) {
     throw Error("it was not written by ae");
   }
   if (const auto version = metadata.find("version");
-      version == metadata.end() || version->second != kVersion) {
+      version == metadata.end() ||
+      (version->second != kVersion && version->second != kFirstVersion)) {
     throw Error("it was written by a newer ae");
   }
   if (!file.verified) throw Error("its checksum is missing, so it was altered or damaged");
@@ -101,31 +148,38 @@ Model read_model(const io::TensorFile& file) {
   if (const auto training = file.metadata.find("training"); training != file.metadata.end()) {
     model.training = json::parse(training->second).get<std::map<std::string, std::string>>();
   }
+  const std::vector<LayerSpec> layers = model.spec.layers();
   const std::vector<LayerSlice> slices = layer_slices(model.spec);
-  if (file.tensors.size() != 2 * slices.size()) {
+  const auto with_weights = std::count_if(
+      slices.begin(), slices.end(), [](const LayerSlice& slice) { return slice.weights > 0; });
+  if (static_cast<std::ptrdiff_t>(file.tensors.size()) != 2 * with_weights) {
     throw Error(fmt::format("it has {} tensors, but its description needs {}", file.tensors.size(),
-                            2 * slices.size()));
+                            2 * with_weights));
   }
   TensorsByName tensors;
   for (const io::Tensor& tensor : file.tensors) tensors.emplace(tensor.name, &tensor);
-  const auto weight_of = [&](const LayerSlice& slice) -> const io::Tensor& {
-    return find_tensor(tensors, slice.name + ".weight", {slice.units, slice.inputs});
-  };
-  const auto bias_of = [&](const LayerSlice& slice) -> const io::Tensor& {
-    return find_tensor(tensors, slice.name + ".bias", {slice.units});
+  struct Found {
+    const LayerSlice& slice;
+    FileWeight weight;
+    const std::vector<float>& weight_values;
+    const std::vector<float>& bias_values;
   };
   // All tensors are there in full before room is made for them.
-  for (const LayerSlice& slice : slices) {
-    weight_of(slice);
-    bias_of(slice);
+  std::vector<Found> found;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LayerSlice& slice = slices[i];
+    if (slice.weights == 0) continue;
+    const FileWeight weight(layers[i], slice);
+    found.push_back({slice, weight,
+                     find_tensor(tensors, slice.name + ".weight", weight.shape).values,
+                     find_tensor(tensors, slice.name + ".bias", {slice.biases}).values});
   }
   model.parameters.resize(static_cast<std::size_t>(parameter_floats(model.spec)));
-  for (const LayerSlice& slice : slices) {
-    const std::vector<float> weight =
-        transposed(weight_of(slice).values.data(), slice.units, slice.inputs);
-    const std::vector<float>& bias = bias_of(slice).values;
-    std::copy(weight.begin(), weight.end(), model.parameters.begin() + slice.weight);
-    std::copy(bias.begin(), bias.end(), model.parameters.begin() + slice.bias);
+  for (const Found& layer : found) {
+    const std::vector<float> weight = layer.weight.from_file(layer.weight_values);
+    std::copy(weight.begin(), weight.end(), model.parameters.begin() + layer.slice.weight);
+    std::copy(layer.bias_values.begin(), layer.bias_values.end(),
+              model.parameters.begin() + layer.slice.bias);
   }
   return model;
 }
@@ -142,13 +196,16 @@ void save_model(const Model& model, const std::filesystem::path& path) {
                    {"version", kVersion},
                    {"model", description.dump()},
                    {"training", training_text(model.training)}};
-  for (const LayerSlice& slice : layer_slices(model.spec)) {
-    const float* weight = model.parameters.data() + slice.weight;
+  const std::vector<LayerSpec> layers = model.spec.layers();
+  const std::vector<LayerSlice> slices = layer_slices(model.spec);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LayerSlice& slice = slices[i];
+    if (slice.weights == 0) continue;
+    const FileWeight weight(layers[i], slice);
     const float* bias = model.parameters.data() + slice.bias;
-    file.tensors.push_back({slice.name + ".weight",
-                            {slice.units, slice.inputs},
-                            transposed(weight, slice.inputs, slice.units)});
-    file.tensors.push_back({slice.name + ".bias", {slice.units}, {bias, bias + slice.units}});
+    file.tensors.push_back({slice.name + ".weight", weight.shape,
+                            weight.to_file(model.parameters.data() + slice.weight)});
+    file.tensors.push_back({slice.name + ".bias", {slice.biases}, {bias, bias + slice.biases}});
   }
   io::write_safetensors(file, path);
 }

@@ -1,119 +1,96 @@
 #include "model/network.hpp"
 
-#include <utility>
+#include <algorithm>
+#include <variant>
 
 namespace ae {
 
-Parameters::Parameters(Backend& backend, const Model& model)
-    : slices_(layer_slices(model.spec)), values_(backend, parameter_floats(model.spec)) {
-  values_.upload(model.parameters);
+namespace {
+
+/// The layer whose activation makes the code.
+std::size_t code_layer(const ModelSpec& spec) {
+  const std::size_t last = spec.encoder.size() - 1;
+  return std::holds_alternative<TopKSpec>(spec.encoder[last]) ? last - 1 : last;
 }
+
+}  // namespace
 
 Network::Network(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
                  std::int64_t max_rows, Use use)
-    : backend_(backend), parameters_(parameters) {
-  const std::vector<DenseSpec> specs = spec.layers();
+    : backend_(backend),
+      parameters_(parameters),
+      output_slice_(parameters.slices().back()),
+      output_activation_(spec.output_activation()) {
+  const std::vector<LayerSpec> specs = spec.layers();
+  const std::vector<LayerSlice>& slices = parameters.slices();
+  first_learning_ = static_cast<std::size_t>(
+      std::find_if(slices.begin(), slices.end(),
+                   [](const LayerSlice& slice) { return slice.weights > 0; }) -
+      slices.begin());
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    const std::int64_t size = max_rows * specs[i].units;
-    Layer layer{
-        parameters.slices()[i], specs[i].activation, DeviceArray<float>(backend, size), {}, {}};
-    const bool is_output = i + 1 == specs.size();
-    if (use == Use::training && !is_output) {
-      layer.gradient = DeviceArray<float>(backend, size);
-      const std::size_t reserve =
-          backend.reserve_bytes(max_rows, specs[i].units, specs[i].activation);
-      if (reserve > 0) {
-        layer.reserve = DeviceArray<std::byte>(backend, static_cast<std::int64_t>(reserve));
-      }
+    LayerPlace place{.backend = backend,
+                     .parameters = parameters,
+                     .slice = slices[i],
+                     .max_rows = max_rows,
+                     .is_training = use == Use::training,
+                     .is_last = i + 1 == specs.size(),
+                     .is_code = i == code_layer(spec)};
+    if (i > first_learning_) place.below = layers_.back().get();
+    if (i + 1 < specs.size()) {
+      if (const auto* top = std::get_if<TopKSpec>(&specs[i + 1])) place.kept_largest = top->k;
     }
-    layers_.push_back(std::move(layer));
+    layers_.push_back(
+        std::visit([&](const auto& layer) { return make_layer(layer, place); }, specs[i]));
   }
 }
 
-ConstMatrix Network::weight(const Layer& layer) const {
-  return {parameters_.data() + layer.slice.weight, layer.slice.inputs, layer.slice.units};
-}
-
-const float* Network::bias(const Layer& layer) const {
-  return parameters_.data() + layer.slice.bias;
+const float* Network::output_bias() const {
+  return parameters_.data() + output_slice_.bias;
 }
 
 ConstMatrix Network::run(ConstMatrix x, std::size_t first, std::size_t last) {
-  for (std::size_t i = first; i < last; ++i) {
-    const Layer& layer = layers_[i];
-    const Matrix y{layer.output.data(), x.rows, layer.slice.units};
-    backend_.dense_forward({.layer = layer.slice.name,
-                            .x = x,
-                            .w = weight(layer),
-                            .bias = bias(layer),
-                            .activation = layer.activation,
-                            .y = y});
-    x = y;
-  }
+  const CodeDraw means;
+  for (std::size_t i = first; i < last; ++i) x = layers_[i]->forward(x, {.draw = means});
   return x;
 }
 
-Matrix Network::run_to_logits(ConstMatrix x, double x_density) {
-  Matrix y;
-  for (const Layer& layer : layers_) {
-    const bool is_output = &layer == &layers_.back();
-    y = {layer.output.data(), x.rows, layer.slice.units};
-    backend_.dense_forward({.layer = layer.slice.name,
-                            .x = x,
-                            .w = weight(layer),
-                            .bias = is_output ? nullptr : bias(layer),
-                            .activation = is_output ? Activation::identity : layer.activation,
-                            .y = y,
-                            .reserve = layer.reserve.data(),
-                            .x_density = x_density});
-    x = y;
-    x_density = 1;
+Matrix Network::run_to_logits(ConstMatrix x, double x_density, const CodeDraw& draw) {
+  ForwardPass pass{.draw = draw, .x_density = x_density};
+  for (const std::unique_ptr<Layer>& layer : layers_) {
+    pass.to_logits = layer == layers_.back();
+    x = layer->forward(x, pass);
+    pass.x_density = 1;
   }
-  return y;
+  return layers_.back()->output(x.rows);
 }
 
-void Network::backward(ConstMatrix x, double x_density, Matrix logits, Loss loss,
-                       float gradient_scale, float* gradients, double* loss_sum) {
-  const Layer& output = layers_.back();
-  backend_.reconstruction_loss({.loss = loss,
-                                .activation = output.activation,
+void Network::backward(Matrix logits, ConstMatrix target, const Objective& objective,
+                       const CodeDraw& draw, float* gradients, const StepSums& sums) {
+  backend_.reconstruction_loss({.loss = objective.loss,
+                                .activation = output_activation_,
                                 .z = logits,
-                                .bias = bias(output),
-                                .target = x,
-                                .gradient_scale = gradient_scale,
+                                .bias = output_bias(),
+                                .channels = output_slice_.biases,
+                                .target = target,
+                                .gradient_scale = objective.gradient_scale,
                                 .dz = logits,
-                                .dbias = gradients + output.slice.bias,
-                                .loss_sum = loss_sum});
-  Matrix dz = logits;
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    Layer& layer = layers_[i];
-    DenseBackward op;
-    op.layer = layer.slice.name;
-    op.w = weight(layer);
-    op.dz = dz;
-    op.dw = {gradients + layer.slice.weight, layer.slice.inputs, layer.slice.units};
-    if (i == 0) {
-      op.x = x;
-      op.x_density = x_density;
-    } else {
-      Layer& below = layers_[i - 1];
-      op.x = {below.output.data(), dz.rows, below.slice.units};
-      op.dx = {below.gradient.data(), dz.rows, below.slice.units};
-      op.activation_below = below.activation;
-      op.dbias_below = gradients + below.slice.bias;
-      op.reserve_below = below.reserve.data();
-    }
-    backend_.dense_backward(op);
-    dz = op.dx;
-  }
+                                .dbias = gradients + output_slice_.bias,
+                                .loss_sum = sums.loss});
+  BackwardPass pass{.objective = objective,
+                    .draw = draw,
+                    .sums = sums,
+                    .gradients = gradients,
+                    .gradient = logits,
+                    .is_differentiated = true};
+  for (std::size_t i = layers_.size(); i-- > first_learning_;) layers_[i]->backward(pass);
 }
 
 void Network::row_losses(ConstMatrix logits, ConstMatrix target, Loss loss, double* sums) {
-  const Layer& output = layers_.back();
   backend_.row_losses({.loss = loss,
-                       .activation = output.activation,
+                       .activation = output_activation_,
                        .z = logits,
-                       .bias = bias(output),
+                       .bias = output_bias(),
+                       .channels = output_slice_.biases,
                        .target = target,
                        .sums = sums});
 }

@@ -1,6 +1,7 @@
 #include "train/evaluation.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -9,34 +10,83 @@
 
 namespace ae {
 
+namespace {
+
+/// Of the noise and the draws in every evaluation, so that figures can be compared.
+constexpr std::uint64_t kEvaluationSeed = 0x6165;
+
+}  // namespace
+
 Evaluation::Evaluation(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
-                       const Dataset& data)
+                       const Dataset& data, const EvaluationOptions& options)
     : backend_(backend),
+      options_(options),
       row_size_(data.row_size()),
-      density_(data.density()),
+      density_(density_after(options.noise, data.density())),
       data_(backend.make_resident(data)),
       network_(backend, spec, parameters, std::min(kInferenceRows, data.rows()),
                Network::Use::inference),
       x_(backend, std::min(kInferenceRows, data.rows()) * data.row_size()),
+      noisy_(backend, options.noise.kind == Noise::none ? 0 : x_.size()),
       device_sums_(backend, data.rows()),
-      sums_(static_cast<std::size_t>(data.rows())) {}
+      device_kl_(backend, spec.is_variational() ? data.rows() : 0),
+      sums_(static_cast<std::size_t>(device_sums_.size())),
+      kl_(static_cast<std::size_t>(device_kl_.size())) {}
 
-std::span<const double> Evaluation::row_sums(Loss loss) {
+Evaluation::RowSums Evaluation::row_sums() {
   const std::int64_t rows = data_->rows();
   for (std::int64_t first = 0; first < rows; first += kInferenceRows) {
     const Matrix x{x_.data(), std::min(kInferenceRows, rows - first), row_size_};
+    Matrix input = x;
     backend_.gather_rows({.data = data_.get(), .first_row = first, .x = x});
-    const Matrix logits = network_.run_to_logits(x, density_);
-    network_.row_losses(logits, x, loss, device_sums_.data() + first);
+    if (options_.noise.kind != Noise::none) {
+      input.data = noisy_.data();
+      backend_.corrupt_batch({.noise = options_.noise,
+                              .seed = kEvaluationSeed,
+                              .first_row = first,
+                              .clean = x,
+                              .noisy = input});
+    }
+    const CodeDraw draw{.mean_only = false,
+                        .seed = kEvaluationSeed,
+                        .first_row = first,
+                        .kl = kl_.empty() ? nullptr : device_kl_.data() + first};
+    const Matrix logits = network_.run_to_logits(input, density_, draw);
+    network_.row_losses(logits, x, options_.loss, device_sums_.data() + first);
   }
   device_sums_.download(sums_);
-  return sums_;
+  if (!kl_.empty()) device_kl_.download(kl_);
+  return {sums_, kl_};
 }
 
-double Evaluation::mean(Loss loss, Reduction reduction) {
-  const std::span<const double> sums = row_sums(loss);
-  return std::accumulate(sums.begin(), sums.end(), 0.0) /
-         loss_divisor(reduction, data_->rows(), row_size_);
+EvaluationResult Evaluation::run() {
+  row_sums();
+  const double divisor = loss_divisor(options_.reduction, data_->rows(), row_size_);
+  const double losses = std::accumulate(sums_.begin(), sums_.end(), 0.0);
+  EvaluationResult result{.loss = losses / divisor,
+                          .reconstruction = losses / divisor,
+                          .kl = std::numeric_limits<double>::quiet_NaN()};
+  if (!kl_.empty()) {
+    const double kl = std::accumulate(kl_.begin(), kl_.end(), 0.0);
+    result.loss += static_cast<double>(options_.beta) * kl / divisor;
+    result.kl = kl / static_cast<double>(data_->rows());
+  }
+  return result;
+}
+
+double density_after(const NoiseOptions& noise, double density) {
+  const auto amount = static_cast<double>(noise.amount);
+  switch (noise.kind) {
+    case Noise::none:
+      return density;
+    case Noise::gaussian:
+      return 1;
+    case Noise::masking:
+      return density * (1 - amount);
+    case Noise::salt_and_pepper:
+      return density * (1 - amount) + amount / 2;
+  }
+  return 1;
 }
 
 double loss_divisor(Reduction reduction, std::int64_t rows, std::int64_t row_size) {
@@ -58,12 +108,12 @@ void require_fit(const ModelSpec& spec, const Dataset& data) {
 }
 
 void require_loss_fits(const ModelSpec& spec, const Dataset& data, Loss loss) {
-  if (loss == Loss::bce && spec.decoder.back().activation != Activation::sigmoid) {
+  if (loss == Loss::bce && spec.output_activation() != Activation::sigmoid) {
     throw UsageError(
         fmt::format("binary cross-entropy needs outputs in (0, 1), but the output activation is "
                     "{}; use sigmoid, "
                     "or the loss mse",
-                    to_string(spec.decoder.back().activation)));
+                    to_string(spec.output_activation())));
   }
   data.require_finite(loss == Loss::bce);
 }

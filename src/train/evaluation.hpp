@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "ae/infer.hpp"
 #include "ae/train.hpp"
 
 #include "backend/backend.hpp"
@@ -19,24 +21,34 @@ inline constexpr std::int64_t kInferenceRows = 1024;
 class Evaluation {
  public:
   Evaluation(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
-             const Dataset& data);
+             const Dataset& data, const EvaluationOptions& options);
 
-  /// Each row's Σ loss.
-  std::span<const double> row_sums(Loss loss);
+  /// Each row's Σ loss, and its KL divergence, of variational models; empty for others.
+  struct RowSums {
+    std::span<const double> losses;
+    std::span<const double> kl;
+  };
+  RowSums row_sums();
 
-  /// The loss over all rows.
-  double mean(Loss loss, Reduction reduction);
+  EvaluationResult run();
 
  private:
   Backend& backend_;
+  EvaluationOptions options_;
   std::int64_t row_size_;
   double density_;
   std::unique_ptr<ResidentData> data_;
   Network network_;
   DeviceArray<float> x_;
+  DeviceArray<float> noisy_;
   DeviceArray<double> device_sums_;
+  DeviceArray<double> device_kl_;
   std::vector<double> sums_;
+  std::vector<double> kl_;
 };
+
+/// About what fraction of values is not zero after the noise.
+double density_after(const NoiseOptions& noise, double density);
 
 /// What divides a sum over elements: rows·row_size for a mean over elements, rows for a sum per
 /// sample.
@@ -44,6 +56,12 @@ double loss_divisor(Reduction reduction, std::int64_t rows, std::int64_t row_siz
 
 /// @throws UsageError if rows of `data` are not as wide as the model's input, or there are none.
 void require_fit(const ModelSpec& spec, const Dataset& data);
+
+/// @throws UsageError if its amount is none that its kind can have.
+void require_in_range(const NoiseOptions& noise);
+
+/// @throws UsageError for sparsity of a code that cannot have it.
+void require_code_fits(const ModelSpec& spec, const SparsityOptions& sparsity);
 
 /// @throws UsageError for BCE without a sigmoid output; Error for data the loss does not allow.
 void require_loss_fits(const ModelSpec& spec, const Dataset& data, Loss loss);

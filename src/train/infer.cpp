@@ -1,6 +1,7 @@
 #include "ae/infer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <span>
 
@@ -38,29 +39,64 @@ std::vector<float> run_layers(const Model& model, const Dataset& data, std::size
   return outputs;
 }
 
+void require_can_evaluate(const ModelSpec& spec, const Dataset& data,
+                          const EvaluationOptions& options) {
+  require_fit(spec, data);
+  require_loss_fits(spec, data, options.loss);
+  require_in_range(options.noise);
+}
+
 }  // namespace
 
-std::vector<double> evaluate_rows(const Model& model, const Dataset& data, Loss loss,
-                                  Reduction reduction, const DeviceOptions& device) {
-  require_fit(model.spec, data);
-  require_loss_fits(model.spec, data, loss);
+std::vector<double> evaluate_rows(const Model& model, const Dataset& data,
+                                  const EvaluationOptions& options, const DeviceOptions& device) {
+  require_can_evaluate(model.spec, data, options);
   const std::unique_ptr<Backend> backend = make_backend(device);
   const Parameters parameters(*backend, model);
-  Evaluation evaluation(*backend, model.spec, parameters, data);
-  const std::span<const double> sums = evaluation.row_sums(loss);
-  std::vector<double> losses(sums.begin(), sums.end());
-  const double divisor = loss_divisor(reduction, 1, data.row_size());
-  for (double& row : losses) row /= divisor;
+  Evaluation evaluation(*backend, model.spec, parameters, data, options);
+  const Evaluation::RowSums sums = evaluation.row_sums();
+  std::vector<double> losses(sums.losses.begin(), sums.losses.end());
+  const double divisor = loss_divisor(options.reduction, 1, data.row_size());
+  for (std::size_t row = 0; row < losses.size(); ++row) {
+    if (!sums.kl.empty()) losses[row] += static_cast<double>(options.beta) * sums.kl[row];
+    losses[row] /= divisor;
+  }
   return losses;
 }
 
-double evaluate(const Model& model, const Dataset& data, Loss loss, Reduction reduction,
-                const DeviceOptions& device) {
-  require_fit(model.spec, data);
-  require_loss_fits(model.spec, data, loss);
+EvaluationResult evaluate(const Model& model, const Dataset& data, const EvaluationOptions& options,
+                          const DeviceOptions& device) {
+  require_can_evaluate(model.spec, data, options);
   const std::unique_ptr<Backend> backend = make_backend(device);
   const Parameters parameters(*backend, model);
-  return Evaluation(*backend, model.spec, parameters, data).mean(loss, reduction);
+  return Evaluation(*backend, model.spec, parameters, data, options).run();
+}
+
+CodeStatistics describe_codes(std::span<const float> codes, std::int64_t latent) {
+  constexpr double kActive = 0.01;
+  CodeStatistics statistics;
+  if (codes.empty() || latent < 1) return statistics;
+  const auto cols = static_cast<std::size_t>(latent);
+  const double rows = static_cast<double>(codes.size() / cols);
+  std::vector<double> sums(cols);
+  std::vector<double> squares(cols);
+  double zeros = 0;
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    const auto value = static_cast<double>(codes[i]);
+    sums[i % cols] += value;
+    statistics.mean_activation += std::abs(value);
+    zeros += value == 0 ? 1 : 0;
+  }
+  // Around the means, lest two large sums cancel.
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    const double off = static_cast<double>(codes[i]) - sums[i % cols] / rows;
+    squares[i % cols] += off * off;
+  }
+  statistics.mean_activation /= static_cast<double>(codes.size());
+  statistics.zeros = zeros / static_cast<double>(codes.size());
+  statistics.active_units = std::count_if(squares.begin(), squares.end(),
+                                          [&](double square) { return square / rows > kActive; });
+  return statistics;
 }
 
 std::vector<float> encode(const Model& model, const Dataset& data, const DeviceOptions& device) {

@@ -22,6 +22,10 @@ namespace {
 
 constexpr Names<Loss, 4> kLosses{
     {{Loss::bce, "bce"}, {Loss::mse, "mse"}, {Loss::mae, "mae"}, {Loss::huber, "huber"}}};
+constexpr Names<Noise, 4> kNoises{{{Noise::none, "none"},
+                                   {Noise::gaussian, "gaussian"},
+                                   {Noise::masking, "masking"},
+                                   {Noise::salt_and_pepper, "salt_and_pepper"}}};
 constexpr auto kOptimizers = names_of(optimizers::Optimizers{});
 constexpr Names<Reduction, 2> kReductions{{{Reduction::mean, "mean"}, {Reduction::sum, "sum"}}};
 
@@ -39,6 +43,12 @@ std::string_view to_string(Reduction reduction) {
 }
 std::string_view to_string(Optimizer optimizer) {
   return name_of(kOptimizers, optimizer);
+}
+std::string_view to_string(Noise noise) {
+  return name_of(kNoises, noise);
+}
+Noise parse_noise(std::string_view name) {
+  return value_of(kNoises, "noise", name);
 }
 Optimizer parse_optimizer(std::string_view name) {
   return value_of(kOptimizers, "optimizer", name);
@@ -69,14 +79,55 @@ void TrainOptions::validate() const {
   require_positive(optimizer.epsilon, "epsilon");
   require_fraction(optimizer.momentum, "the momentum");
   require_fraction(optimizer.rho, "rho");
-  require(std::isfinite(optimizer.weight_decay) && optimizer.weight_decay >= 0, "the weight decay",
-          number(optimizer.weight_decay), "at least 0");
+  const auto require_at_least_0 = [&](float value, std::string_view what) {
+    require(std::isfinite(value) && value >= 0, what, number(value), "at least 0");
+  };
+  require_at_least_0(optimizer.weight_decay, "the weight decay");
+  require_in_range(noise);
+  require_at_least_0(sparsity.l1, "the L1 penalty");
+  require_at_least_0(sparsity.kl, "the weight of the KL sparsity");
+  require(sparsity.rho > 0 && sparsity.rho < 1, "the target activation", number(sparsity.rho),
+          "between 0 and 1");
+  require_at_least_0(variational.beta, "beta");
+  require_at_least_0(variational.warm_up_epochs, "the KL's warm-up");
+  require_at_least_0(variational.free_bits, "the number of free nats");
+}
+
+void require_in_range(const NoiseOptions& noise) {
+  const auto amount = static_cast<double>(noise.amount);
+  if (noise.kind == Noise::gaussian) {
+    require(std::isfinite(amount) && amount >= 0, "the noise's standard deviation", amount,
+            "at least 0");
+  } else if (noise.kind != Noise::none) {
+    require(amount >= 0 && amount <= 1, "the noise's probability", amount, "from 0 to 1");
+  }
+}
+
+void require_code_fits(const ModelSpec& spec, const SparsityOptions& sparsity) {
+  if (!sparsity.is_on()) return;
+  const std::size_t last = spec.encoder.size() - 1;
+  const bool is_chosen = std::holds_alternative<TopKSpec>(spec.encoder[last]);
+  const LayerSpec& code = spec.encoder[is_chosen ? last - 1 : last];
+  const auto* dense = std::get_if<DenseSpec>(&code);
+  if (dense == nullptr) {
+    throw UsageError(
+        fmt::format("a sparse code must be a dense layer's, but the encoder ends in '{}'; give it "
+                    "one, or no sparsity",
+                    to_string(code)));
+  }
+  if (sparsity.kl > 0 && dense->activation != Activation::sigmoid) {
+    throw UsageError(fmt::format(
+        "the KL sparsity needs a code in (0, 1), but its activation is {}; use sigmoid, "
+        "or the L1 penalty",
+        to_string(dense->activation)));
+  }
 }
 
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
                   const TrainOptions& options) {
   options.validate();
   model.spec.validate();
+  require_code_fits(model.spec, options.sparsity);
   for (const Dataset* data : {&training, validation}) {
     if (data == nullptr) continue;
     require_fit(model.spec, *data);

@@ -1,9 +1,9 @@
 #include "train/trainer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -34,19 +34,27 @@ Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const 
       rows_(training.rows()),
       batch_(std::min(options.batch_size, training.rows())),
       steps_per_epoch_((rows_ + batch_ - 1) / batch_),
-      density_(training.density()),
+      density_(density_after(options.noise, training.density())),
+      is_variational_(model.spec.is_variational()),
       data_(backend.make_resident(training)),
       order_(static_cast<std::size_t>(rows_)),
       permutation_(backend, rows_),
       step_count_(backend, 1),
-      loss_sum_(backend, 1),
+      sums_(backend, 3),
       x_(backend, batch_ * training.row_size()),
+      noisy_(backend, options.noise.kind == Noise::none ? 0 : x_.size()),
       parameters_(backend, model),
       gradients_(backend, parameters_.size()),
       first_state_(backend, optimizer_states(options.optimizer.kind) > 0 ? parameters_.size() : 0),
       second_state_(backend, optimizer_states(options.optimizer.kind) > 1 ? parameters_.size() : 0),
       network_(backend, model.spec, parameters_, batch_, Network::Use::training) {
-  if (validation != nullptr) validation_.emplace(backend, model.spec, parameters_, *validation);
+  if (validation != nullptr) {
+    validation_.emplace(backend, model.spec, parameters_, *validation,
+                        EvaluationOptions{.loss = options.loss,
+                                          .reduction = options.reduction,
+                                          .noise = options.noise,
+                                          .beta = options.variational.beta});
+  }
   full_step_ = backend.record([this] { step(batch_); });
   const std::int64_t remainder = rows_ % batch_;
   if (remainder != 0) last_step_ = backend.record([this, remainder] { step(remainder); });
@@ -63,8 +71,28 @@ void Trainer::step(std::int64_t rows) {
                          .steps_per_epoch = steps_per_epoch_,
                          .batch_size = batch_,
                          .x = x});
-  const Matrix logits = network_.run_to_logits(x, density_);
-  network_.backward(x, density_, logits, options_.loss, scale, gradients_.data(), loss_sum_.data());
+  ConstMatrix input = x;
+  if (options_.noise.kind != Noise::none) {
+    const Matrix noisy{noisy_.data(), rows, x.cols};
+    backend_.corrupt_batch({.noise = options_.noise,
+                            .seed = options_.seed,
+                            .step = step_count_.data(),
+                            .clean = x,
+                            .noisy = noisy});
+    input = noisy;
+  }
+  const CodeDraw draw{.mean_only = false, .seed = options_.seed, .step = step_count_.data()};
+  const Objective objective{
+      .loss = options_.loss,
+      .gradient_scale = scale,
+      .sparsity = options_.sparsity,
+      .beta = options_.variational.beta,
+      .warm_up_steps = std::llround(static_cast<double>(options_.variational.warm_up_epochs) *
+                                    static_cast<double>(steps_per_epoch_)),
+      .free_bits = options_.variational.free_bits};
+  const Matrix logits = network_.run_to_logits(input, density_, draw);
+  network_.backward(logits, x, objective, draw, gradients_.data(),
+                    {.loss = sums_.data(), .penalty = sums_.data() + 2, .kl = sums_.data() + 1});
   backend_.optimizer_step({.options = options_.optimizer,
                            .parameters = parameters_.data(),
                            .gradients = gradients_.data(),
@@ -84,8 +112,11 @@ TrainResult Trainer::run() {
     EpochResult finished{.epoch = epoch};
     result.interrupted = !run_epoch(epoch, finished);
     if (result.interrupted) break;
-    finished.validation_loss = validation_ ? validation_->mean(options_.loss, options_.reduction)
-                                           : std::numeric_limits<double>::quiet_NaN();
+    if (validation_) {
+      const EvaluationResult held_out = validation_->run();
+      finished.validation_loss = held_out.loss;
+      finished.validation_kl = held_out.kl;
+    }
     require_finite(finished);
     result.epochs.push_back(finished);
     if (options_.on_epoch) options_.on_epoch(finished);
@@ -112,7 +143,7 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   const Clock::time_point start = Clock::now();
   const Range range(backend_, fmt::format("epoch {}", epoch));
   permutation_.upload(order_);
-  loss_sum_.clear();
+  sums_.clear();
 
   double next_report = kProgressInterval;
   for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
@@ -132,12 +163,23 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
 
   // A device may still be at work on this epoch.
   if (epoch < options_.epochs) shuffle_rows(options_.seed, epoch + 1, order_);
-  double sum = 0;
-  loss_sum_.download({&sum, 1});
-  result.train_loss = sum / loss_divisor(options_.reduction, rows_, data_->row_size());
+  read_sums(result);
   result.seconds = seconds_since(start);
   result.samples_per_second = static_cast<double>(rows_) / result.seconds;
   return true;
+}
+
+void Trainer::read_sums(EpochResult& result) const {
+  std::array<double, 3> sums{};
+  sums_.download(sums);
+  const auto [losses, kl, penalty] = sums;
+  const double divisor = loss_divisor(options_.reduction, rows_, data_->row_size());
+  result.train_loss = losses / divisor;
+  if (is_variational_) {
+    result.train_loss += static_cast<double>(options_.variational.beta) * kl / divisor;
+    result.train_kl = kl / static_cast<double>(rows_);
+  }
+  if (options_.sparsity.is_on()) result.penalty = penalty / static_cast<double>(rows_);
 }
 
 void Trainer::report_progress(std::int64_t epoch, std::int64_t samples, double seconds) const {
@@ -146,7 +188,7 @@ void Trainer::report_progress(std::int64_t epoch, std::int64_t samples, double s
       {.epoch = epoch,
        .samples_done = samples,
        .samples = rows_,
-       .running_loss = backend_.peek(loss_sum_.data()) /
+       .running_loss = backend_.peek(sums_.data()) /
                        loss_divisor(options_.reduction, samples, data_->row_size()),
        .seconds = seconds});
 }

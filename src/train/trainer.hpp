@@ -29,6 +29,8 @@ class Trainer {
   /// Trains through the rows in the order in `order_`, and makes the next. False if stopped on the
   /// way.
   bool run_epoch(std::int64_t epoch, EpochResult& result);
+  /// The epoch's means, from the sums of its steps.
+  void read_sums(EpochResult& result) const;
   /// @throws Error if the epoch's losses are not numbers: the training diverged.
   void require_finite(const EpochResult& epoch) const;
   void report_progress(std::int64_t epoch, std::int64_t samples, double seconds) const;
@@ -40,13 +42,15 @@ class Trainer {
   std::int64_t batch_;
   std::int64_t steps_per_epoch_;
   double density_;
+  bool is_variational_;
 
   std::unique_ptr<ResidentData> data_;
   std::vector<std::int32_t> order_;  ///< of the epoch to come
   DeviceArray<std::int32_t> permutation_;
   DeviceArray<std::int64_t> step_count_;
-  DeviceArray<double> loss_sum_;
+  DeviceArray<double> sums_;  ///< of losses, KL divergences and penalties, in this order
   DeviceArray<float> x_;
+  DeviceArray<float> noisy_;
   Parameters parameters_;
   DeviceArray<float> gradients_;
   DeviceArray<float> first_state_;  ///< the optimiser's, as many as it keeps

@@ -136,7 +136,9 @@ void Schedule::add(const DenseBackward& op) {
   Phase& phase = phase_for_rows(op.dz.rows);
   phase.weight_gradients.push_back(op);
   if (op.dx.data == nullptr) return;
-  const std::size_t partial = add_column_sums(phase, op.dx.rows, op.dx.cols, op.dbias_below);
+  const std::size_t partial = op.dbias_below == nullptr
+                                  ? 0
+                                  : add_column_sums(phase, op.dx.rows, op.dx.cols, op.dbias_below);
   phase.row_operations.emplace_back(InputGradientRows{op, partial});
 }
 
@@ -297,6 +299,7 @@ void Schedule::run(const InputGradientRows& work, const VectorKernels& kernels, 
   float* dx = op.dx.data + rows.begin * inputs;
   gemm(Transpose::no, Transpose::yes, rows.size, inputs, units, op.dz.data + rows.begin * units,
        units, op.w.data, units, dx, inputs);
+  if (op.dbias_below == nullptr) return;
   kernels.activation_gradient(
       op.activation_below, {saved_output(op) + rows.begin * inputs, rows.size, inputs, inputs},
       {dx, rows.size, inputs, inputs}, partials_.data() + work.partial + panel * inputs);

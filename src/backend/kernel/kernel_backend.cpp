@@ -55,7 +55,7 @@ void KernelBackend::dense_forward(const DenseForward& op) {
 
 void KernelBackend::dense_backward(const DenseBackward& op) {
   const ColumnSumScratch scratch =
-      op.dx.data == nullptr ? ColumnSumScratch{} : scratch_for(op.dx.rows, op.dx.cols);
+      op.dbias_below == nullptr ? ColumnSumScratch{} : scratch_for(op.dx.rows, op.dx.cols);
   if (planning_) return;
   const Range range(*this, "backward", op.layer);
   const Product weight_gradient{.transpose_a = true,
@@ -80,6 +80,7 @@ void KernelBackend::dense_backward(const DenseBackward& op) {
                                .c = op.dx.data};
   if (multiply_and_differentiate(input_gradient, op)) return;
   multiply(input_gradient);
+  if (op.dbias_below == nullptr) return;
   activation_gradient(op.activation_below, saved_output(op), op.dx.data, op.dx.rows, op.dx.cols,
                       op.dbias_below, scratch, stream());
 }

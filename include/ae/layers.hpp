@@ -1,0 +1,135 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ae/dataset.hpp"
+
+/// What a model is made of. Every layer has one readable form, the same on the command line, in
+/// configuration files, in the model file and in what `ae info` prints:
+///
+///   dense UNITS [ACTIVATION]
+///   conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
+///   transposed_conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
+///   max_pool N       upsample N       flatten       reshape HxWxC
+///   gaussian UNITS   top_k K          (the code: last in an encoder)
+namespace ae {
+
+/// Elementwise functions after a layer's affine map.
+///   identity    z                      sigmoid   1/(1+e^-z)
+///   relu        max(z, 0)              tanh      (e^z - e^-z)/(e^z + e^-z)
+///   leaky_relu  max(z, 0.01·z)         softplus  ln(1+e^z)
+///   elu         z, below 0: e^z - 1    silu      z/(1+e^-z)
+///   gelu        z·Φ(z), Φ the normal distribution's cumulative function, exact
+/// The constants are PyTorch's defaults.
+enum class Activation : std::uint8_t {
+  identity,
+  relu,
+  sigmoid,
+  tanh,
+  leaky_relu,
+  elu,
+  gelu,
+  silu,
+  softplus
+};
+
+std::string_view to_string(Activation activation);
+/// @throws UsageError naming the known ones.
+Activation parse_activation(std::string_view name);
+
+/// y = activation(x·W + b), W of shape (inputs, units). Images are flattened, channels innermost.
+struct DenseSpec {
+  std::int64_t units = 0;
+  Activation activation = Activation::identity;
+
+  bool operator==(const DenseSpec&) const = default;
+};
+
+/// How far a window may hang over the edge of its image, whose outside is zero, as Keras has it.
+///   same   output = ⌈input/stride⌉; what is missing is added above and below, left and right, the
+///          odd row or column below and right
+///   valid  no window hangs over: output = ⌊(input - kernel)/stride⌋ + 1
+/// Transposed, input and output change places: input·stride, and (input - 1)·stride + kernel.
+enum class Padding : std::uint8_t { same, valid };
+
+std::string_view to_string(Padding padding);
+
+/// A 2-D convolution (a cross-correlation, as in every framework) over images (height, width,
+/// channels), or its transpose. W has shape (kernel_height, kernel_width, c, o): c the channels of
+/// the larger image, the input, or of the output if transposed.
+struct ConvolutionSpec {
+  std::int64_t channels = 0;  ///< of the output
+  std::int64_t kernel_height = 3;
+  std::int64_t kernel_width = 3;
+  std::int64_t stride = 1;
+  Padding padding = Padding::same;
+  Activation activation = Activation::identity;
+  bool transposed = false;
+
+  bool operator==(const ConvolutionSpec&) const = default;
+};
+
+/// The largest value of each window of size × size, without overlap; the last windows may be cut
+/// off by the edge.
+struct MaxPoolSpec {
+  std::int64_t size = 2;
+  bool operator==(const MaxPoolSpec&) const = default;
+};
+
+/// Each pixel becomes factor × factor.
+struct UpsampleSpec {
+  std::int64_t factor = 2;
+  bool operator==(const UpsampleSpec&) const = default;
+};
+
+/// The same values as one vector.
+struct FlattenSpec {
+  bool operator==(const FlattenSpec&) const = default;
+};
+
+/// The same values in another shape.
+struct ReshapeSpec {
+  Shape shape;
+  bool operator==(const ReshapeSpec&) const = default;
+};
+
+/// A variational code: [μ | ln σ²] = x·W + b, W of shape (inputs, 2·units), and in training a draw
+/// μ + σ·ε with ε normal. The code of a sample is its μ. Source: Kingma & Welling, "Auto-encoding
+/// variational Bayes", ICLR 2014.
+struct GaussianSpec {
+  std::int64_t units = 0;
+  bool operator==(const GaussianSpec&) const = default;
+};
+
+/// The k largest values of the code before it stay, the others become zero, in training and after.
+/// Source: Makhzani & Frey, "k-sparse autoencoders", ICLR 2014.
+struct TopKSpec {
+  std::int64_t k = 0;
+  bool operator==(const TopKSpec&) const = default;
+};
+
+using LayerSpec = std::variant<DenseSpec, ConvolutionSpec, MaxPoolSpec, UpsampleSpec, FlattenSpec,
+                               ReshapeSpec, GaussianSpec, TopKSpec>;
+
+/// The readable form.
+std::string to_string(const LayerSpec& layer);
+std::string to_string(std::span<const LayerSpec> layers);
+
+/// From it; `activation` is the one of a layer that has one and does not name it.
+/// @throws UsageError saying what a layer looks like.
+LayerSpec parse_layer(std::string_view text, Activation activation);
+
+/// The shape of what a layer makes of samples of shape `input`. (height, width) is an image of one
+/// channel. @throws UsageError if the layer cannot work on that shape.
+Shape output_shape(const LayerSpec& layer, const Shape& input);
+
+/// Numbers that a layer learns, for inputs of shape `input`.
+std::int64_t weight_count(const LayerSpec& layer, const Shape& input);
+std::int64_t bias_count(const LayerSpec& layer);
+
+}  // namespace ae

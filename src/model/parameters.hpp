@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ae/model.hpp"
+
+#include "backend/backend.hpp"
+
+namespace ae {
+
+/// A model's numbers on a device, in the layout of `layer_slices`.
+class Parameters {
+ public:
+  Parameters(Backend& backend, const Model& model)
+      : slices_(layer_slices(model.spec)), values_(backend, parameter_floats(model.spec)) {
+    values_.upload(model.parameters);
+  }
+
+  [[nodiscard]] const std::vector<LayerSlice>& slices() const { return slices_; }
+  [[nodiscard]] float* data() const { return values_.data(); }
+  [[nodiscard]] std::int64_t size() const { return values_.size(); }
+  void download(Model& model) const { values_.download(model.parameters); }
+
+ private:
+  std::vector<LayerSlice> slices_;
+  DeviceArray<float> values_;
+};
+
+}  // namespace ae
