@@ -82,7 +82,7 @@ DoubleLoss loss_of(const ModelSpec& spec, const std::vector<double>& parameters,
                    const std::vector<float>& data, Loss loss) {
   DoubleLoss result;
   const std::vector<LayerSlice> slices = layer_slices(spec);
-  const std::vector<DenseSpec> layers = spec.layers();
+  const std::vector<LayerSpec> layers = spec.layers();
   for (std::int64_t row = 0; row < kRows; ++row) {
     const auto* sample = data.data() + row * kInputs;
     std::vector<double> x(sample, sample + kInputs);
@@ -95,7 +95,7 @@ DoubleLoss loss_of(const ModelSpec& spec, const std::vector<double>& parameters,
           z += x[static_cast<std::size_t>(input)] *
                parameters[static_cast<std::size_t>(slice.weight + input * slice.units + unit)];
         }
-        const Activation activation = layers[layer].activation;
+        const Activation activation = std::get<DenseSpec>(layers[layer]).activation;
         if (activation == Activation::relu || activation == Activation::leaky_relu) {
           result.nearest_kink = std::min(result.nearest_kink, std::abs(z));
         }
@@ -157,8 +157,8 @@ LossAndGradients run_product(Backend& backend, const Model& model, const std::ve
   DeviceArray<double> loss_sum(backend, 1);
   const ConstMatrix batch{x.data(), kRows, kInputs};
   const Matrix logits = network.run_to_logits(batch, density_hint);
-  network.backward(batch, density_hint, logits, loss, static_cast<float>(1 / divisor),
-                   gradients.data(), loss_sum.data());
+  network.backward(logits, batch, {.loss = loss, .gradient_scale = static_cast<float>(1 / divisor)},
+                   {}, gradients.data(), {.loss = loss_sum.data()});
 
   LossAndGradients result;
   loss_sum.download({&result.loss, 1});

@@ -56,7 +56,7 @@ std::vector<double> tensor_of(const ModelSpec& spec, const std::vector<float>& b
     const bool is_weight = name == slice.name + ".weight";
     if (!is_weight && name != slice.name + ".bias") continue;
     const auto begin = buffer.begin() + (is_weight ? slice.weight : slice.bias);
-    return {begin, begin + (is_weight ? slice.inputs * slice.units : slice.units)};
+    return {begin, begin + (is_weight ? slice.weights : slice.biases)};
   }
   ADD_FAILURE() << "the model has no " << name;
   return {};
@@ -121,8 +121,9 @@ class Replay {
     DeviceArray<double> loss_sum(*backend, 1);
     const ConstMatrix input{x.data(), batch, kInputs};
     const Matrix logits = network.run_to_logits(input, data_.density());
-    network.backward(input, data_.density(), logits, loss_, static_cast<float>(1 / divisor),
-                     gradients.data(), loss_sum.data());
+    network.backward(logits, input,
+                     {.loss = loss_, .gradient_scale = static_cast<float>(1 / divisor)}, {},
+                     gradients.data(), {.loss = loss_sum.data()});
 
     Pass result;
     loss_sum.download({&result.loss, 1});

@@ -109,33 +109,90 @@ TEST_F(SafetensorsTest, FileIsWhatTheSpecificationSays) {
   }
 }
 
-/// Byte for byte: what one version writes, the next must write and read.
-TEST_F(SafetensorsTest, FileIsTheSameInEveryVersion) {
+/// 2 → 1 → 2 with the numbers 1 to 7.
+Model counting_model() {
   Model model = Model::initialize(dense_autoencoder({2}, {1}), 1);
-  const std::vector<LayerSlice> slices = layer_slices(model.spec);
   float next = 1;
-  for (const LayerSlice& slice : slices) {
-    for (std::int64_t i = 0; i < slice.inputs * slice.units; ++i) {
+  for (const LayerSlice& slice : layer_slices(model.spec)) {
+    for (std::int64_t i = 0; i < slice.weights; ++i) {
       model.parameters[static_cast<std::size_t>(slice.weight + i)] = next++;
     }
-    for (std::int64_t i = 0; i < slice.units; ++i) {
+    for (std::int64_t i = 0; i < slice.biases; ++i) {
       model.parameters[static_cast<std::size_t>(slice.bias + i)] = next++;
     }
   }
   model.training = {{"seed", "1"}};
+  return model;
+}
+
+/// Such a model's file, with a description and what follows it in the metadata.
+std::string counting_file(const std::string& description, const std::string& version_and_checksum,
+                          const std::string& padding) {
+  return file_of(R"({"__metadata__":{"format":"ae","model":"{\"input_shape\":[2],)" + description +
+                     R"(}","training":"{\"seed\":\"1\"}",)" + version_and_checksum +
+                     R"(},"encoder.0.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},)"
+                     R"("encoder.0.bias":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},)"
+                     R"("decoder.0.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[12,20]},)"
+                     R"("decoder.0.bias":{"dtype":"F32","shape":[2],"data_offsets":[20,28]}})" +
+                     padding,
+                 bytes_of({1, 2, 3, 4, 5, 6, 7}));
+}
+
+/// Byte for byte: what one version writes, the next must write and read.
+TEST_F(SafetensorsTest, FileIsTheSameInEveryVersion) {
+  save_model(counting_model(), folder_ / "model");
+  EXPECT_EQ(content_of(folder_ / "model"),
+            counting_file(R"(\"encoder\":[\"dense 1 relu\"],\"decoder\":[\"dense 2 sigmoid\"])",
+                          R"("version":"2","crc32":"f8250008")", "   "));
+}
+
+TEST_F(SafetensorsTest, FilesOfTheFirstVersionAreRead) {
+  folder_.write(
+      "model",
+      counting_file(R"(\"encoder\":[{\"type\":\"dense\",\"units\":1,\"activation\":\"relu\"}],)"
+                    R"(\"decoder\":[{\"type\":\"dense\",\"units\":2,\"activation\":\"sigmoid\"}])",
+                    R"("version":"1","crc32":"f8250008")", "   "));
+  const Model loaded = load_model(folder_ / "model");
+  EXPECT_EQ(loaded.spec, counting_model().spec);
+  EXPECT_EQ(loaded.parameters, counting_model().parameters);
+}
+
+/// PyTorch's [out, in, height, width], and for a transposed convolution [in, out, height, width].
+TEST_F(SafetensorsTest, ConvolutionsAreAsPyTorchHasThem) {
+  Model model = Model::initialize(
+      parse_model({6, 8}, {"conv 3 2x5 stride 2 tanh", "flatten", "dense 4 elu"},
+                  {"dense 24", "reshape 3x4x2", "transposed_conv 1 3x2 stride 2 sigmoid"}),
+      5);
   save_model(model, folder_ / "model");
-  const std::string golden =
-      file_of(R"({"__metadata__":{"format":"ae","model":"{\"input_shape\":[2],)"
-              R"(\"encoder\":[{\"type\":\"dense\",\"units\":1,\"activation\":\"relu\"}],)"
-              R"(\"decoder\":[{\"type\":\"dense\",\"units\":2,\"activation\":\"sigmoid\"}]}",)"
-              R"("training":"{\"seed\":\"1\"}","version":"1","crc32":"f8250008"},)"
-              R"("encoder.0.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},)"
-              R"("encoder.0.bias":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},)"
-              R"("decoder.0.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[12,20]},)"
-              R"("decoder.0.bias":{"dtype":"F32","shape":[2],"data_offsets":[20,28]}})"
-              "   ",
-              bytes_of({1, 2, 3, 4, 5, 6, 7}));
-  EXPECT_EQ(content_of(folder_ / "model"), golden);
+  const io::TensorFile file = io::read_safetensors(folder_ / "model");
+  std::map<std::string, io::Tensor> tensors;
+  for (const io::Tensor& tensor : file.tensors) tensors[tensor.name] = tensor;
+  EXPECT_EQ(tensors.size(), 8U);
+  EXPECT_EQ(tensors["encoder.0.weight"].shape, (Shape{3, 1, 2, 5}));
+  EXPECT_EQ(tensors["decoder.2.weight"].shape, (Shape{2, 1, 3, 2}));
+  const std::vector<LayerSlice> slices = layer_slices(model.spec);
+  const auto ours = [&](std::size_t layer, std::int64_t at) {
+    return model.parameters[static_cast<std::size_t>(slices[layer].weight + at)];
+  };
+  for (std::int64_t y = 0; y < 2; ++y) {
+    for (std::int64_t x = 0; x < 5; ++x) {
+      for (std::int64_t o = 0; o < 3; ++o) {
+        EXPECT_EQ(tensors["encoder.0.weight"].values[static_cast<std::size_t>((o * 2 + y) * 5 + x)],
+                  ours(0, (y * 5 + x) * 3 + o));
+      }
+    }
+  }
+  for (std::int64_t y = 0; y < 3; ++y) {
+    for (std::int64_t x = 0; x < 2; ++x) {
+      for (std::int64_t i = 0; i < 2; ++i) {
+        EXPECT_EQ(tensors["decoder.2.weight"].values[static_cast<std::size_t>((i * 3 + y) * 2 + x)],
+                  ours(5, (y * 2 + x) * 2 + i));
+      }
+    }
+  }
+  const Model loaded = load_model(folder_ / "model");
+  EXPECT_EQ(loaded.spec, model.spec);
+  EXPECT_EQ(loaded.parameters, model.parameters);
 }
 
 TEST_F(SafetensorsTest, EveryFlippedBitIsNoticed) {

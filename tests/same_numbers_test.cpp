@@ -60,8 +60,8 @@ std::vector<double> step_losses(Backend& backend, const Dataset& data, std::int6
                           .batch_size = batch,
                           .x = x});
     const Matrix logits = network.run_to_logits(x, data.density());
-    network.backward(x, data.density(), logits, Loss::bce, static_cast<float>(1 / elements),
-                     gradients.data(), loss_sum.data());
+    network.backward(logits, x, {.gradient_scale = static_cast<float>(1 / elements)}, {},
+                     gradients.data(), {.loss = loss_sum.data()});
     backend.optimizer_step({.parameters = parameters.data(),
                             .gradients = gradients.data(),
                             .first = m.data(),

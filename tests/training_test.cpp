@@ -122,7 +122,7 @@ TEST(Training, TheSumIsTheMeanTimesTheElements) {
   for (const Loss loss : {Loss::bce, Loss::mse}) {
     const double mean = first_loss(loss, Reduction::mean);
     EXPECT_NEAR(first_loss(loss, Reduction::sum), 784 * mean, 1e-9 * 784 * mean);
-    EXPECT_NEAR(evaluate(keras_model(), digits(), loss, Reduction::mean, {"cpu", 1}), mean,
+    EXPECT_NEAR(evaluate(keras_model(), digits(), {.loss = loss}, {"cpu", 1}).loss, mean,
                 1e-6 * mean);
   }
 }
@@ -132,8 +132,7 @@ TEST(Training, ValidationIsTheLossOfTheModelAfterTheEpoch) {
   Model model = keras_model();
   const TrainResult result = train(model, digits(), &held_out, quick_options());
   ASSERT_EQ(result.epochs.size(), 2U);
-  EXPECT_EQ(result.epochs.back().validation_loss,
-            evaluate(model, held_out, Loss::bce, Reduction::mean, {"cpu", 1}));
+  EXPECT_EQ(result.epochs.back().validation_loss, evaluate(model, held_out, {}, {"cpu", 1}).loss);
   EXPECT_LT(result.epochs.back().validation_loss, result.epochs.front().validation_loss);
 
   Model alone = keras_model();
@@ -326,9 +325,7 @@ TEST(Training, AnInterruptKeepsTheStepsThatWereDone) {
   EXPECT_EQ(steps, 15);
   EXPECT_EQ(result.epochs.size(), 1U);
   // The model is that of these 15 steps: better than the first, finite, and the same again.
-  const auto loss = [](const Model& of) {
-    return evaluate(of, digits(), Loss::bce, Reduction::mean, {"cpu", 1});
-  };
+  const auto loss = [](const Model& of) { return evaluate(of, digits(), {}, {"cpu", 1}).loss; };
   EXPECT_LT(loss(model), 0.8 * loss(keras_model()));
   Model again = keras_model();
   steps = 0;

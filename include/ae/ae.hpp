@@ -3,6 +3,7 @@
 /// Everything: data in, a trained autoencoder out.
 ///
 ///   dataset.hpp  samples in host memory and the files they come from
+///   layers.hpp   what models are made of
 ///   model.hpp    what a model is, its numbers, its file
 ///   train.hpp    losses, optimiser, the training
 ///   infer.hpp    what a trained model is used for
@@ -13,6 +14,7 @@
 #include "ae/device.hpp"
 #include "ae/error.hpp"
 #include "ae/infer.hpp"
+#include "ae/layers.hpp"
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 #include "ae/version.hpp"

@@ -14,8 +14,8 @@ namespace ae {
 struct EvaluationOptions {
   Loss loss = Loss::bce;
   Reduction reduction = Reduction::mean;
-  NoiseOptions noise;  ///< on what the encoder sees; targets are clean
-  float beta = 1;      ///< of variational models, see VariationalOptions
+  NoiseOptions noise{};  ///< on what the encoder sees; targets are clean
+  float beta = 1;        ///< of variational models, see VariationalOptions
 };
 
 /// Means over samples. The noise and the draws of a variational code, one a sample, depend on the
@@ -53,6 +53,9 @@ std::vector<float> encode(const Model& model, const Dataset& data,
 /// Samples from codes, (rows, model.spec.inputs()) row-major.
 std::vector<float> decode(const Model& model, const Dataset& codes,
                           const DeviceOptions& device = {});
+
+/// `data` with noise, as evaluation adds it.
+Dataset corrupt(const Dataset& data, const NoiseOptions& noise, const DeviceOptions& device = {});
 
 /// decode(encode(data)) in one pass, (rows, model.spec.inputs()) row-major.
 std::vector<float> reconstruct(const Model& model, const Dataset& data,

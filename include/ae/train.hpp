@@ -126,9 +126,9 @@ struct TrainOptions {
   std::uint64_t seed = 1;         ///< of the shuffles; `Model::initialize` has its own
   Loss loss = Loss::bce;
   Reduction reduction = Reduction::mean;
-  NoiseOptions noise;
-  SparsityOptions sparsity;        ///< beside the loss, not part of it as it is reported
-  VariationalOptions variational;  ///< part of the loss as it is reported
+  NoiseOptions noise{};
+  SparsityOptions sparsity{};        ///< beside the loss, not part of it as it is reported
+  VariationalOptions variational{};  ///< part of the loss as it is reported
   OptimizerOptions optimizer;
   DeviceOptions device;
 

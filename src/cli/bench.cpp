@@ -14,6 +14,7 @@
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/training_options.hpp"
 #include "report/html.hpp"
 
 namespace ae::cli {
@@ -108,32 +109,31 @@ void print_table(const BenchResult& result, const Dataset& data, const std::stri
 
 int run_bench(const Arguments& arguments) {
   DataOptions data;
-  std::vector<std::int64_t> hidden = {32};
-  TrainOptions training;
+  TrainingOptions training;
   int repeats = 5;
   bool json = false;
 
   Options options("bench [options]", "Times the training step on a device, stage by stage.");
-  options.group("Work");
+  options.group("Data");
   data.add_to(options);
-  options.add("hidden", hidden, "N,N,…", "encoder widths; the decoder mirrors them");
-  options.add("batch-size", training.batch_size, "N", "rows a step");
-  options.add("repeats", repeats, "N", "epochs to time");
+  training.add_to(options);
   options.group("Running");
-  add_device_options(options, training.device);
+  options.add("repeats", repeats, "N", "epochs to time");
+  add_device_options(options, training.training.device);
   options.group("Output");
   options.add_flag("json", json, "one JSON object on stdout");
+  options.add_recipes();
   options.add_example("ae bench");
-  options.add_example("ae bench --hidden 128,64,32 --threads 1 --json");
+  options.add_example("ae bench --recipe conv --threads 1 --json");
   if (!options.parse(arguments)) return 0;
   if (repeats < 1 || repeats > 1000) {
     throw UsageError(fmt::format("--repeats is {}, it must be 1 to 1000", repeats));
   }
-  training.validate();
+  training.resolve(options);
 
   const Dataset rows = limited(bench_rows(options, data), data.limit);
-  const ModelSpec spec = dense_autoencoder(rows.row_shape(), hidden);
-  const BenchResult result = bench_training(spec, rows, training, repeats);
+  const ModelSpec spec = training.model(rows.row_shape());
+  const BenchResult result = bench_training(spec, rows, training.training, repeats);
   if (json) {
     nlohmann::ordered_json stages = nlohmann::ordered_json::array();
     for (const StageTime& stage : result.stages) {
@@ -153,7 +153,8 @@ int run_bench(const Arguments& arguments) {
                 {"device", result.device},
                 {"data", rows.source()},
                 {"rows", rows.rows()},
-                {"hidden", hidden},
+                {"encoder", to_string(spec.encoder)},
+                {"decoder", to_string(spec.decoder)},
                 {"batch_size", result.batch_size},
                 {"steps_per_epoch", result.steps_per_epoch},
                 {"step_seconds", result.step_seconds},
@@ -167,9 +168,7 @@ int run_bench(const Arguments& arguments) {
                 {"other_gemm_epoch_seconds", result.other_gemm_epoch_seconds},
                 {"variants", variants}});
   } else {
-    std::string widths = std::to_string(spec.inputs());
-    for (const DenseSpec& layer : spec.layers()) widths += fmt::format(" → {}", layer.units);
-    print_table(result, rows, widths);
+    print_table(result, rows, shapes_through(spec));
   }
   return 0;
 }

@@ -36,7 +36,10 @@ std::string flag_text(const toml::node& node) {
 
 std::vector<ConfigValue> read_config(const std::filesystem::path& path) {
   const std::vector<std::byte> bytes = io::read_file(path);
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return parse_config(path.string(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+std::vector<ConfigValue> parse_config(const std::string& source, std::string_view text) {
   std::vector<ConfigValue> values;
   try {
     for (const auto& [key, node] : toml::parse(text)) {
@@ -44,10 +47,10 @@ std::vector<ConfigValue> read_config(const std::filesystem::path& path) {
           {std::string(key.str()), flag_text(node), node.is_boolean(), node.source().begin.line});
     }
   } catch (const toml::parse_error& error) {
-    throw UsageError(fmt::format("{}, line {}: this is not TOML: {}", path.string(),
+    throw UsageError(fmt::format("{}, line {}: this is not TOML: {}", source,
                                  error.source().begin.line, error.description()));
   } catch (const UsageError& error) {
-    throw UsageError(fmt::format("{}: {}", path.string(), error.what()));
+    throw UsageError(fmt::format("{}: {}", source, error.what()));
   }
   std::sort(values.begin(), values.end(),
             [](const ConfigValue& a, const ConfigValue& b) { return a.line < b.line; });

@@ -19,6 +19,9 @@ struct ConfigValue {
 /// not TOML or has tables.
 std::vector<ConfigValue> read_config(const std::filesystem::path& path);
 
+/// The same of text that is already there; `source` names it in messages.
+std::vector<ConfigValue> parse_config(const std::string& source, std::string_view text);
+
 /// "text" with what TOML reserves escaped.
 std::string quoted_toml(std::string_view text);
 

@@ -1,5 +1,5 @@
+#include <cstdlib>
 #include <filesystem>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -22,6 +22,8 @@ int run_evaluate(const Arguments& arguments) {
   ModelDataOptions data;
   std::string loss_name;
   std::string reduction_name;
+  std::string noise_name;
+  float noise_amount = 0;
   DeviceOptions device;
   std::filesystem::path per_row;
   bool json = false;
@@ -30,8 +32,10 @@ int run_evaluate(const Arguments& arguments) {
   options.add_argument("MODEL", model_path, "a model.safetensors that ae train wrote");
   data.add_to(options);
   options.group("Loss");
-  options.add("loss", loss_name, "NAME", "bce or mse; default what it was trained with");
+  options.add("loss", loss_name, "NAME", "bce, mse, …; default what it was trained with");
   options.add("reduction", reduction_name, "NAME", "mean or sum; default what it was trained with");
+  options.add("noise", noise_name, "NAME", "on the input; default what it was trained with");
+  options.add("noise-amount", noise_amount, "X", "standard deviation, or probability");
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
@@ -48,30 +52,59 @@ int run_evaluate(const Arguments& arguments) {
     if (!given.empty()) return given;
     return found != model.training.end() ? found->second : std::string(otherwise);
   };
-  const Loss loss = parse_loss(trained_with("loss", loss_name, "bce"));
-  const Reduction reduction = parse_reduction(trained_with("reduction", reduction_name, "mean"));
+  const auto number_of = [&](const char* key, float otherwise) {
+    const auto found = model.training.find(key);
+    return found == model.training.end() ? otherwise : std::strtof(found->second.c_str(), nullptr);
+  };
+  EvaluationOptions wanted{
+      .loss = parse_loss(trained_with("loss", loss_name, "bce")),
+      .reduction = parse_reduction(trained_with("reduction", reduction_name, "mean")),
+      .beta = number_of("beta", 1)};
+  wanted.noise.kind = parse_noise(trained_with("noise", noise_name, "none"));
+  wanted.noise.amount = options.given("noise-amount") ? noise_amount : number_of("noise_amount", 0);
   const Dataset rows = data.load(options, model);
 
-  const std::vector<double> losses = evaluate_rows(model, rows, loss, reduction, device);
-  const double mean =
-      std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+  const EvaluationResult result = evaluate(model, rows, wanted, device);
+  const CodeStatistics codes = describe_codes(encode(model, rows, device), model.spec.latent());
   if (!per_row.empty()) {
+    const std::vector<double> losses = evaluate_rows(model, rows, wanted, device);
     const std::vector<float> values(losses.begin(), losses.end());
     io::write_npy(per_row, values, {static_cast<std::int64_t>(values.size())});
   }
   if (json) {
     print_json({{"event", "evaluate"},
-                {"loss", mean},
-                {"loss_name", to_string(loss)},
-                {"reduction", to_string(reduction)},
+                {"loss", result.loss},
+                {"reconstruction", result.reconstruction},
+                {"kl", result.kl},
+                {"loss_name", to_string(wanted.loss)},
+                {"reduction", to_string(wanted.reduction)},
+                {"noise", to_string(wanted.noise.kind)},
+                {"noise_amount", wanted.noise.amount},
+                {"mean_activation", codes.mean_activation},
+                {"code_zeros", codes.zeros},
+                {"active_units", codes.active_units},
                 {"rows", rows.rows()},
                 {"data", rows.source()},
                 {"model", model_path.string()}});
   } else {
-    print(fmt::format("loss {:.5f} ({}, {}) on {} rows of {}\n", mean, to_string(loss),
-                      reduction == Reduction::mean ? "mean over all elements"
-                                                   : "summed per sample, mean over samples",
-                      report::format_count(rows.rows()), rows.source()));
+    std::string text = fmt::format(
+        "loss {:.5f} ({}{}, {}) on {} rows of {}\n", result.loss, to_string(wanted.loss),
+        model.spec.is_variational() ? fmt::format(" + {:g}·KL", wanted.beta) : "",
+        wanted.reduction == Reduction::mean ? "mean over all elements"
+                                            : "summed per sample, mean over samples",
+        report::format_count(rows.rows()), rows.source());
+    if (wanted.noise.kind != Noise::none) {
+      text += fmt::format("noise on the input: {}, {:g}\n", to_string(wanted.noise.kind),
+                          wanted.noise.amount);
+    }
+    if (model.spec.is_variational()) {
+      text += fmt::format("reconstruction {:.5f}, KL {:.3f} nats a sample\n", result.reconstruction,
+                          result.kl);
+    }
+    print(text +
+          fmt::format("code: {} of {} units active, mean activation {:.4g}, {:.1f} % zeros\n",
+                      codes.active_units, model.spec.latent(), codes.mean_activation,
+                      100 * codes.zeros));
     if (!per_row.empty()) print(fmt::format("each row's loss  {}\n", per_row.string()));
   }
   return 0;

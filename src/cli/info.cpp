@@ -24,16 +24,17 @@ using report::format_count;
 
 void describe_model(const std::filesystem::path& path, bool json) {
   const Model model = load_model(path);
-  const std::vector<DenseSpec> layers = model.spec.layers();
+  const std::vector<LayerSpec> layers = model.spec.layers();
   const std::vector<LayerSlice> slices = layer_slices(model.spec);
   if (json) {
     OrderedJson list = OrderedJson::array();
     for (std::size_t i = 0; i < layers.size(); ++i) {
       list.push_back({{"name", slices[i].name},
-                      {"type", "dense"},
+                      {"layer", to_string(layers[i])},
                       {"inputs", slices[i].inputs},
                       {"units", slices[i].units},
-                      {"activation", to_string(layers[i].activation)}});
+                      {"output_shape", slices[i].output_shape},
+                      {"parameters", slices[i].weights + slices[i].biases}});
     }
     print_json({{"event", "model"},
                 {"model", path.string()},
@@ -47,14 +48,11 @@ void describe_model(const std::filesystem::path& path, bool json) {
   std::string text = fmt::format("{}\ninput {}, code of {} numbers, {} parameters\n\n",
                                  path.string(), to_string(model.spec.input_shape),
                                  model.spec.latent(), format_count(model.spec.parameter_count()));
-  text += fmt::format("{:<12}{:>10}{:>10}{:>14}  {}\n", "layer", "inputs", "units", "parameters",
-                      "activation");
+  text += fmt::format("{:<12}{:<34}{:>14}{:>14}\n", "", "layer", "output", "parameters");
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const LayerSlice& slice = slices[i];
-    text += fmt::format("{:<12}{:>10}{:>10}{:>14}  {}\n", slice.name, format_count(slice.inputs),
-                        format_count(slice.units),
-                        format_count(slice.inputs * slice.units + slice.units),
-                        to_string(layers[i].activation));
+    text += fmt::format("{:<12}{:<34}{:>14}{:>14}\n", slice.name, to_string(layers[i]),
+                        to_string(slice.output_shape), format_count(slice.weights + slice.biases));
   }
   if (!model.training.empty()) text += "\ntrained with\n";
   for (const auto& [key, value] : model.training) text += fmt::format("  {:<16}{}\n", key, value);

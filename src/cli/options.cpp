@@ -13,6 +13,7 @@
 
 #include "cli/config_file.hpp"
 #include "cli/output.hpp"
+#include "cli/recipes.hpp"
 #include "cli/suggest.hpp"
 
 namespace ae::cli {
@@ -41,6 +42,11 @@ std::string toml_text(float value) {
 std::string toml_text(const std::vector<std::int64_t>& value) {
   return fmt::format("[{}]", fmt::join(value, ", "));
 }
+std::string toml_text(const std::vector<std::string>& value) {
+  std::string text;
+  for (const std::string& item : value) text += (text.empty() ? "" : ", ") + quoted_toml(item);
+  return fmt::format("[{}]", text);
+}
 
 /// A default as help shows it.
 template <typename Value>
@@ -51,45 +57,56 @@ std::string help_text(const Value& value) {
     return value.string();
   else if constexpr (std::is_same_v<Value, float>)
     return fmt::format("{:g}", value);
-  else if constexpr (std::is_same_v<Value, std::vector<std::int64_t>>)
+  else if constexpr (std::is_same_v<Value, std::vector<std::int64_t>> ||
+                     std::is_same_v<Value, std::vector<std::string>>)
     return fmt::format("{}", fmt::join(value, ","));
   else
     return fmt::format("{}", value);
 }
 
-std::vector<std::int64_t> parse_list(const std::string& name, std::string_view text) {
+/// What stands between commas, without the blanks around it.
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> items;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', begin), text.size());
+    std::string_view item = text.substr(begin, comma - begin);
+    item.remove_prefix(std::min(item.find_first_not_of(' '), item.size()));
+    item = item.substr(0, item.find_last_not_of(' ') + 1);
+    items.emplace_back(item);
+    begin = comma + 1;
+  }
+  return items;
+}
+
+std::vector<std::int64_t> parse_numbers(const std::string& name, const std::string& text) {
   std::vector<std::int64_t> values;
-  const std::string_view whole = text;
-  for (;;) {
-    const std::size_t comma = text.find(',');
-    const std::string_view item = text.substr(0, comma);
+  for (const std::string& item : split_list(text)) {
     std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), value);
-    if (error != std::errc() || end != item.data() + item.size()) {
+    const char* const end = item.data() + item.size();
+    const auto [stopped, error] = std::from_chars(item.data(), end, value);
+    if (error != std::errc() || stopped != end) {
       throw UsageError(fmt::format(
           "--{} is '{}', it must be whole numbers with commas between them, like 128,64,32", name,
-          whole));
+          text));
     }
     values.push_back(value);
-    if (comma == std::string_view::npos) return values;
-    text.remove_prefix(comma + 1);
   }
+  return values;
 }
 
 bool asks_for_help(const std::string& argument) {
   return argument == "--help" || argument == "-h";
 }
 
-/// The value of --config in `arguments`, the last one if there are several.
-std::filesystem::path config_in(const std::vector<std::string>& arguments) {
-  std::filesystem::path file;
-  constexpr std::string_view kOption = "--config";
+/// The value of `option`, as "--config", in `arguments`, the last one if there are several.
+std::string value_in(const std::vector<std::string>& arguments, const std::string& option) {
+  std::string value;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view argument = arguments[i];
-    if (argument == kOption && i + 1 < arguments.size()) file = arguments[i + 1];
-    if (argument.starts_with("--config=")) file = argument.substr(kOption.size() + 1);
+    if (argument == option && i + 1 < arguments.size()) value = arguments[i + 1];
+    if (argument.starts_with(option + "=")) value = argument.substr(option.size() + 1);
   }
-  return file;
+  return value;
 }
 
 }  // namespace
@@ -153,7 +170,14 @@ void Options::add(const std::string& name, std::vector<std::int64_t>& value,
                   const std::string& placeholder, const std::string& description) {
   add_entry(name, value, placeholder, description);
   add_default_policy(app_.add_option_function<std::string>(
-      "--" + name, [&value, name](const std::string& text) { value = parse_list(name, text); }));
+      "--" + name, [&value, name](const std::string& text) { value = parse_numbers(name, text); }));
+}
+
+void Options::add(const std::string& name, std::vector<std::string>& value,
+                  const std::string& placeholder, const std::string& description) {
+  add_entry(name, value, placeholder, description);
+  add_default_policy(app_.add_option_function<std::string>(
+      "--" + name, [&value](const std::string& text) { value = split_list(text); }));
 }
 
 void Options::add_flag(const std::string& name, bool& value, const std::string& description) {
@@ -171,26 +195,28 @@ void Options::add_argument(const std::string& name, std::filesystem::path& value
 
 std::vector<std::string> Options::names() const {
   std::vector<std::string> all = {"config", "help"};
+  if (has_recipes_) all.emplace_back("recipe");
   for (const Entry& entry : entries_) all.push_back(entry.name);
   return all;
 }
 
-std::vector<std::string> Options::config_arguments(const std::filesystem::path& file) const {
+std::vector<std::string> Options::config_arguments(const std::string& source,
+                                                   const std::vector<ConfigValue>& values) const {
   std::vector<std::string> arguments;
-  for (const ConfigValue& value : read_config(file)) {
+  for (const ConfigValue& value : values) {
     const auto entry = std::find_if(entries_.begin(), entries_.end(),
                                     [&](const Entry& known) { return known.name == value.key; });
     if (entry == entries_.end()) {
-      throw UsageError(fmt::format("{}, line {}: there is no option '{}'{}", file.string(),
-                                   value.line, value.key, did_you_mean(value.key, names(), "")));
+      throw UsageError(fmt::format("{}, line {}: there is no option '{}'{}", source, value.line,
+                                   value.key, did_you_mean(value.key, names(), "")));
     }
     if (entry->is_flag && !value.is_flag) {
-      throw UsageError(fmt::format("{}, line {}: '{}' is true or false, not {}", file.string(),
-                                   value.line, value.key, value.text));
+      throw UsageError(fmt::format("{}, line {}: '{}' is true or false, not {}", source, value.line,
+                                   value.key, value.text));
     }
     if (!entry->is_flag && value.is_flag) {
       throw UsageError(fmt::format("{}, line {}: '{}' takes a value ({}), not true or false",
-                                   file.string(), value.line, value.key, entry->placeholder));
+                                   source, value.line, value.key, entry->placeholder));
     }
     if (!value.text.empty()) arguments.push_back(fmt::format("--{}={}", value.key, value.text));
   }
@@ -204,12 +230,24 @@ bool Options::parse(const std::vector<std::string>& arguments) {
     return false;
   }
   const std::string see_help = fmt::format("; see ae {} --help", command);
-  std::filesystem::path config_file = config_in(arguments);
-  app_.add_option_function<std::string>("--config", [](const std::string&) {})
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-
   std::vector<std::string> all;
-  if (!config_file.empty()) all = config_arguments(config_file);
+  const auto take_from = [&](const std::string& source, const std::vector<ConfigValue>& values) {
+    const std::vector<std::string> more = config_arguments(source, values);
+    all.insert(all.end(), more.begin(), more.end());
+  };
+  const auto accept = [&](const std::string& option) {
+    app_.add_option_function<std::string>(option, [](const std::string&) {})
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    return value_in(arguments, option);
+  };
+  if (has_recipes_) {
+    if (const std::string name = accept("--recipe"); !name.empty()) {
+      take_from("recipe " + name, parse_config("recipe " + name, recipe_text(name)));
+    }
+  }
+  if (const std::string file = accept("--config"); !file.empty()) {
+    take_from(file, read_config(file));
+  }
   all.insert(all.end(), arguments.begin(), arguments.end());
   std::reverse(all.begin(), all.end());  // as CLI11 wants them
   try {
@@ -250,7 +288,8 @@ std::string Options::to_toml() const {
   std::string group;
   for (const Entry& entry : entries_) {
     const std::string value = entry.toml_value();
-    if (value == quoted_toml("")) continue;  // not given, and no default that a file could name
+    if (value == quoted_toml("") || value == "[]")
+      continue;  // not given, and no default that a file could name
     if (entry.group != group) {
       text += fmt::format("{}# {}\n", group.empty() ? "" : "\n", entry.group);
       group = entry.group;
@@ -276,6 +315,10 @@ void Options::print_help() const {
     const std::string shown =
         entry.default_text.empty() ? "" : fmt::format(" [{}]", entry.default_text);
     text += fmt::format("{:<{}}{}{}\n", left, kColumn, entry.description, shown);
+  }
+  if (has_recipes_) {
+    text += fmt::format("\n{:<{}}a ready-made model: {}", "  --recipe NAME", kColumn,
+                        fmt::join(recipe_names(), ", "));
   }
   text += fmt::format("\n{:<{}}{}\n{:<{}}{}\n", "  --config FILE", kColumn,
                       "take options from a TOML file; flags win over it", "  --help", kColumn,

@@ -10,6 +10,8 @@
 
 #include "ae/train.hpp"
 
+#include "cli/config_file.hpp"
+
 namespace ae::cli {
 
 /// The options of one command: what they are called, what they mean, where their values go. Wraps
@@ -39,6 +41,9 @@ class Options {
   /// A comma-separated list; an array in configuration files.
   void add(const std::string& name, std::vector<std::int64_t>& value,
            const std::string& placeholder, const std::string& description);
+  /// The same of text.
+  void add(const std::string& name, std::vector<std::string>& value, const std::string& placeholder,
+           const std::string& description);
   /// --name
   void add_flag(const std::string& name, bool& value, const std::string& description);
 
@@ -46,10 +51,14 @@ class Options {
   void add_argument(const std::string& name, std::filesystem::path& value,
                     const std::string& description);
 
+  /// --recipe NAME: the options of a ready-made model, see recipes.hpp.
+  void add_recipes() { has_recipes_ = true; }
+
   void add_example(std::string command) { examples_.push_back(std::move(command)); }
 
   /// Reads the arguments after the command's name. Returns false if they asked for help, which is
-  /// then on stdout. With `--config FILE`, the file's values come first and flags win over them.
+  /// then on stdout. A recipe's values come first, those of `--config FILE` win over them, and
+  /// flags over both.
   /// @throws UsageError for anything that cannot be understood.
   bool parse(const std::vector<std::string>& arguments);
 
@@ -74,7 +83,8 @@ class Options {
   void add_entry(const std::string& name, Value& value, const std::string& placeholder,
                  const std::string& description);
   void add_default_policy(CLI::Option* option);
-  [[nodiscard]] std::vector<std::string> config_arguments(const std::filesystem::path& file) const;
+  [[nodiscard]] std::vector<std::string> config_arguments(
+      const std::string& source, const std::vector<ConfigValue>& values) const;
   [[nodiscard]] std::vector<std::string> names() const;
   void print_help() const;
 
@@ -85,6 +95,7 @@ class Options {
   std::vector<Entry> entries_;
   std::vector<Entry> arguments_;
   std::vector<std::string> examples_;
+  bool has_recipes_ = false;
 };
 
 /// Which rows a command works on.

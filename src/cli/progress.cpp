@@ -69,7 +69,10 @@ void Progress::show(const EpochResult& epoch) {
                 {"train_loss", epoch.train_loss},
                 {"val_loss", epoch.validation_loss},
                 {"seconds", epoch.seconds},
-                {"samples_per_second", epoch.samples_per_second}});
+                {"samples_per_second", epoch.samples_per_second},
+                {"train_kl", epoch.train_kl},
+                {"val_kl", epoch.validation_kl},
+                {"penalty", epoch.penalty}});
     return;
   }
   clear();
@@ -78,6 +81,8 @@ void Progress::show(const EpochResult& epoch) {
   if (!std::isnan(epoch.validation_loss)) {
     line += fmt::format("  validation loss {:.5f}", epoch.validation_loss);
   }
+  if (!std::isnan(epoch.train_kl)) line += fmt::format("  KL {:.2f}", epoch.train_kl);
+  if (!std::isnan(epoch.penalty)) line += fmt::format("  penalty {:.2g}", epoch.penalty);
   print(fmt::format("{}  {:.2f} s  {} samples/s\n", line, epoch.seconds,
                     format_count(std::llround(epoch.samples_per_second))));
 }

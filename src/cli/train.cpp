@@ -17,6 +17,7 @@
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_folder.hpp"
+#include "cli/training_options.hpp"
 #include "report/html.hpp"
 #include "report/report.hpp"
 
@@ -32,86 +33,53 @@ constexpr int kInterrupted = 130;
 constexpr std::int64_t kPicturePairs = 20;
 constexpr int kPictureColumns = 10;
 constexpr int kPictureScale = 3;
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 struct TrainCommand {
-  TrainOptions training;
+  TrainingOptions options;
   DataOptions data;
   std::string test_data;
-  std::vector<std::int64_t> hidden = {32};
-  std::string activation{to_string(Activation::relu)};
-  std::string output_activation{to_string(Activation::sigmoid)};
-  std::string loss{to_string(training.loss)};
-  std::string reduction{to_string(training.reduction)};
-  std::string optimizer{to_string(training.optimizer.kind)};
   std::filesystem::path out;
   bool json = false;
   bool quiet = false;
   bool no_report = false;
 
-  void add_to(Options& options) {
-    options.group("Data");
-    data.add_to(options);
-    options.add("test-data", test_data, "PATH", "held-out rows, for data given as a path");
-    options.group("Model");
-    options.add("hidden", hidden, "N,N,…", "encoder widths; the decoder mirrors them");
-    options.add("activation", activation, "NAME",
-                "of hidden layers: relu, elu, gelu, silu, tanh, sigmoid, …");
-    options.add("output-activation", output_activation, "NAME", "of the last layer");
-    options.group("Training");
-    options.add("loss", loss, "NAME", "bce, mse, mae or huber");
-    options.add("reduction", reduction, "NAME", "mean over elements, or sum per sample");
-    options.add("optimizer", optimizer, "NAME", "adam, adamw, sgd, nesterov, rmsprop, adadelta");
-    options.add("learning-rate", training.optimizer.learning_rate, "X", "above 0");
-    options.add("beta1", training.optimizer.beta1, "X", "Adam's decay of the gradient's mean");
-    options.add("beta2", training.optimizer.beta2, "X", "Adam's decay of its square's mean");
-    options.add("epsilon", training.optimizer.epsilon, "X", "keeps roots of nothing from dividing");
-    options.add("momentum", training.optimizer.momentum, "X", "of sgd and nesterov");
-    options.add("rho", training.optimizer.rho, "X", "rmsprop's and adadelta's decay of means");
-    options.add("weight-decay", training.optimizer.weight_decay, "X", "L2; decoupled with adamw");
-    options.add("epochs", training.epochs, "N", "times through the data");
-    options.add("batch-size", training.batch_size, "N", "rows a step");
-    options.add("seed", training.seed, "N", "of weights and shuffles; same seed, same model");
-    options.group("Running");
-    add_device_options(options, training.device);
-    options.group("Output");
-    options.add("out", out, "DIR", "the run folder; default runs/DATA-HIDDEN");
-    options.add_flag("json", json, "one JSON object a line on stdout");
-    options.add_flag("quiet", quiet, "say nothing but errors");
-    options.add_flag("no-report", no_report, "no baselines, no report.html");
-    options.add_example("ae train --hidden 128,64,32 --epochs 100 --out runs/deep");
-    options.add_example("ae train --data photos.npy --loss mse --output-activation identity");
+  void add_to(Options& all) {
+    all.group("Data");
+    data.add_to(all);
+    all.add("test-data", test_data, "PATH", "held-out rows, for data given as a path");
+    options.add_to(all);
+    all.group("Running");
+    add_device_options(all, options.training.device);
+    all.group("Output");
+    all.add("out", out, "DIR", "the run folder; default runs/DATA-HIDDEN");
+    all.add_flag("json", json, "one JSON object a line on stdout");
+    all.add_flag("quiet", quiet, "say nothing but errors");
+    all.add_flag("no-report", no_report, "no baselines, no report.html");
+    all.add_recipes();
+    all.add_example("ae train --recipe vae --epochs 20 --out runs/vae");
+    all.add_example("ae train --data photos.npy --loss mse --output-activation identity");
   }
 
   [[nodiscard]] Voice voice() const {
     return json ? Voice::json : quiet ? Voice::quiet : Voice::human;
   }
 
-  /// Turns names into what the library takes, and checks all that can be checked without the data.
-  void resolve() {
+  /// Checks all that can be checked without the data.
+  void resolve(const Options& all) {
     if (json && quiet)
       throw UsageError("--json and --quiet contradict each other, give one of them");
-    training.optimizer.kind = parse_optimizer(optimizer);
-    training.loss = parse_loss(loss);
-    training.reduction = parse_reduction(reduction);
-    training.validate();
+    options.resolve(all);
     if (is_named_dataset(data.data) && !test_data.empty()) {
       throw UsageError(
           fmt::format("--test-data goes with a path, but {} brings its own test rows", data.data));
-    }
-    // The input is a stand-in for the data's; everything else of the model is checked with it.
-    dense_autoencoder({1}, hidden, parse_activation(activation),
-                      parse_activation(output_activation));
-    if (training.loss == Loss::bce && parse_activation(output_activation) != Activation::sigmoid) {
-      throw UsageError(
-          fmt::format("--loss bce needs --output-activation sigmoid, not {}; or choose --loss mse",
-                      output_activation));
     }
   }
 
   [[nodiscard]] std::string default_folder_name() const {
     const std::string name =
         is_named_dataset(data.data) ? data.data : std::filesystem::path(data.data).stem().string();
-    return fmt::format("{}-{}", name.empty() ? "data" : name, fmt::join(hidden, "-"));
+    return fmt::format("{}-{}", name.empty() ? "data" : name, options.short_name());
   }
 };
 
@@ -142,88 +110,60 @@ Rows load_rows(const TrainCommand& command) {
   return rows;
 }
 
-std::string widths(const ModelSpec& spec) {
-  std::string text = std::to_string(spec.inputs());
-  for (const DenseSpec& layer : spec.layers()) text += fmt::format(" → {}", layer.units);
-  return text;
-}
-
-std::string_view full_name(Loss loss) {
-  switch (loss) {
-    case Loss::bce:
-      return "binary cross-entropy";
-    case Loss::mse:
-      return "squared error";
-    case Loss::mae:
-      return "absolute error";
-    case Loss::huber:
-      return "Huber loss";
-  }
-  return "loss";
-}
-
-std::string loss_name(const TrainOptions& options) {
-  return fmt::format("{}, {}", full_name(options.loss),
-                     options.reduction == Reduction::mean ? "mean over all elements"
-                                                          : "summed per sample, mean over samples");
-}
-
 /// What is kept with the model: everything that its numbers depend on, and nothing that varies
 /// between runs which give the same numbers.
 std::map<std::string, std::string> training_record(const TrainCommand& command, const Rows& rows,
-                                                   const TrainResult& result, double test_loss) {
-  const TrainOptions& options = command.training;
-  std::map<std::string, std::string> record = {
-      {"data", rows.training.source()},
-      {"rows", std::to_string(rows.training.rows())},
-      {"loss", std::string(to_string(options.loss))},
-      {"reduction", std::string(to_string(options.reduction))},
-      {"optimizer", command.optimizer},
-      {"learning_rate", fmt::format("{}", options.optimizer.learning_rate)},
-      {"beta1", fmt::format("{}", options.optimizer.beta1)},
-      {"beta2", fmt::format("{}", options.optimizer.beta2)},
-      {"epsilon", fmt::format("{}", options.optimizer.epsilon)},
-      {"momentum", fmt::format("{}", options.optimizer.momentum)},
-      {"rho", fmt::format("{}", options.optimizer.rho)},
-      {"weight_decay", fmt::format("{}", options.optimizer.weight_decay)},
-      {"batch_size", std::to_string(options.batch_size)},
-      {"seed", std::to_string(options.seed)},
-      {"epochs", std::to_string(result.epochs.size())},
-      {"device", result.device},
-      {"ae_version", std::string(version())},
-  };
+                                                   const ModelSpec& spec, const TrainResult& result,
+                                                   const EvaluationResult& test) {
+  std::map<std::string, std::string> record = command.options.record();
+  record["data"] = rows.training.source();
+  record["rows"] = std::to_string(rows.training.rows());
+  record["epochs"] = std::to_string(result.epochs.size());
+  record["device"] = result.device;
+  record["ae_version"] = version();
+  if (spec.is_variational()) {
+    const VariationalOptions& variational = command.options.training.variational;
+    record["beta"] = fmt::format("{}", variational.beta);
+    record["kl_warm_up"] = fmt::format("{}", variational.warm_up_epochs);
+    record["free_bits"] = fmt::format("{}", variational.free_bits);
+  }
   if (result.interrupted) record["interrupted"] = "true";
   if (!result.epochs.empty()) {
     record["train_loss"] = fmt::format("{:.9g}", result.epochs.back().train_loss);
   }
-  if (!std::isnan(test_loss)) record["test_loss"] = fmt::format("{:.9g}", test_loss);
+  if (!std::isnan(test.loss)) record["test_loss"] = fmt::format("{:.9g}", test.loss);
+  if (!std::isnan(test.kl)) record["test_kl"] = fmt::format("{:.9g}", test.kl);
   return record;
 }
 
 report::Report make_report(const TrainCommand& command, const ModelSpec& spec, const Rows& rows,
                            const TrainResult& result, const DeviceInfo& device) {
-  const TrainOptions& options = command.training;
+  const TrainOptions& options = command.options.training;
   report::Report report;
-  report.title = fmt::format("{} · {}", command.data.data, widths(spec));
+  report.title = fmt::format("{} · {}", command.data.data, shapes_through(spec));
   report.data = fmt::format(
       "{} training rows{} of {}", format_count(rows.training.rows()),
       rows.test ? fmt::format(" and {} test rows", format_count(rows.test->rows())) : std::string(),
       to_string(rows.training.row_shape()));
-  report.loss_name = loss_name(options);
+  report.loss_name = loss_name(options, spec);
   report.epochs = result.epochs;
   report.interrupted = result.interrupted;
   report.seconds = result.seconds;
   report.configuration = {
-      {"encoder", fmt::format("{} ({})", fmt::join(command.hidden, " → "), command.activation)},
-      {"output", command.output_activation},
+      {"encoder", to_string(spec.encoder)},
+      {"decoder", to_string(spec.decoder)},
       {"parameters", format_count(spec.parameter_count())},
-      {"loss", loss_name(options)},
-      {"optimizer",
-       fmt::format("{}, learning rate {:g}", command.optimizer, options.optimizer.learning_rate)},
+      {"loss", loss_name(options, spec)},
+      {"optimizer", fmt::format("{}, learning rate {:g}", to_string(options.optimizer.kind),
+                                options.optimizer.learning_rate)},
       {"batch size", format_count(options.batch_size)},
       {"epochs", format_count(options.epochs)},
       {"seed", std::to_string(options.seed)},
   };
+  if (options.noise.kind != Noise::none) {
+    report.configuration.emplace_back(
+        "noise", fmt::format("{}, {:g}", to_string(options.noise.kind), options.noise.amount));
+  }
   report.machine = {
       {"device", device.name}, {"", device.description}, {"ae", std::string(version())}};
   return report;
@@ -247,23 +187,22 @@ int run_train(const Arguments& arguments) {
   Options options("train [options]", "Trains an autoencoder and writes a run folder.");
   command.add_to(options);
   if (!options.parse(arguments)) return 0;
-  command.resolve();
+  command.resolve(options);
   const Voice voice = command.voice();
-  TrainOptions& training = command.training;
+  TrainOptions& training = command.options.training;
   const DeviceInfo device = resolve_device(training.device);
 
   const Rows rows = load_rows(command);
-  const ModelSpec spec = dense_autoencoder(rows.training.row_shape(), command.hidden,
-                                           parse_activation(command.activation),
-                                           parse_activation(command.output_activation));
+  const ModelSpec spec = command.options.model(rows.training.row_shape());
   if (command.out.empty()) command.out = RunFolder::unused(command.default_folder_name());
   RunFolder folder(command.out);
   folder.write_config(options.to_toml());
 
   if (voice == Voice::human) {
-    print(fmt::format("{} on {}: {}\n{} rows, {} epochs, batch {}, seed {} → {}\n", widths(spec),
-                      device.name, device.description, format_count(rows.training.rows()),
-                      training.epochs, training.batch_size, training.seed, command.out.string()));
+    print(fmt::format("{} on {}: {}\n{} rows, {} epochs, batch {}, seed {} → {}\n",
+                      shapes_through(spec), device.name, device.description,
+                      format_count(rows.training.rows()), training.epochs, training.batch_size,
+                      training.seed, command.out.string()));
     if (training.device.device == "auto" && device.name == "cpu") {
       for (const DeviceInfo& other : list_devices()) {
         if (!other.usable) print(fmt::format("not on {}: {}\n", other.name, other.why_not));
@@ -286,15 +225,16 @@ int run_train(const Arguments& arguments) {
       train(model, rows.training, rows.test ? &*rows.test : nullptr, training);
   progress.clear();
 
-  double test_loss = std::numeric_limits<double>::quiet_NaN();
+  EvaluationResult test{.loss = kNone, .reconstruction = kNone, .kl = kNone};
   if (rows.test) {
-    // The last epoch ended with this very evaluation, unless there was none or it was cut short.
-    test_loss =
-        result.epochs.empty() || result.interrupted
-            ? evaluate(model, *rows.test, training.loss, training.reduction, training.device)
-            : result.epochs.back().validation_loss;
+    test = evaluate(model, *rows.test,
+                    {.loss = training.loss,
+                     .reduction = training.reduction,
+                     .noise = training.noise,
+                     .beta = training.variational.beta},
+                    training.device);
   }
-  model.training = training_record(command, rows, result, test_loss);
+  model.training = training_record(command, rows, spec, result, test);
   save_model(model, folder.model());
   if (voice == Voice::human && result.interrupted) {
     print(fmt::format("interrupted after {} finished epochs; the model as it is: {}\n",
@@ -303,49 +243,70 @@ int run_train(const Arguments& arguments) {
 
   const Dataset& shown = rows.test ? *rows.test : rows.training;
   report::Report report = make_report(command, spec, rows, result, device);
-  report.test_loss = test_loss;
+  report.test_loss = test.loss;
   const bool has_picture = report::image_extents(spec.input_shape).has_value();
   if (has_picture) {
-    const Dataset originals = picture_rows(shown);
+    // Of a denoising model, what it is given: the noisy rows.
+    Dataset originals = picture_rows(shown);
+    if (training.noise.kind != Noise::none) {
+      originals = corrupt(originals, training.noise, training.device);
+    }
     report.reconstructions = report::reconstruction_grid(
         spec.input_shape, originals.floats(), reconstruct(model, originals, training.device),
         kPictureColumns, kPictureScale);
     report::write_png(*report.reconstructions, folder.picture());
   }
   if (!command.no_report) {
-    if (rows.test) {
+    // What a bound is worth cannot be read off baselines of reconstructions.
+    if (rows.test && !spec.is_variational()) {
       report.baselines =
           report::compute_baselines(rows.training, *rows.test, training.loss, training.reduction,
                                     static_cast<int>(spec.latent()), command.data.directory());
+    }
+    if (rows.test) {
       report.test_squared_error_per_row =
-          evaluate(model, *rows.test, Loss::mse, Reduction::sum, training.device);
+          evaluate(model, *rows.test,
+                   {.loss = Loss::mse, .reduction = Reduction::sum, .noise = training.noise},
+                   training.device)
+              .reconstruction;
     }
     report::write_report(report, folder.report());
   }
 
-  const double train_loss = result.epochs.empty() ? std::numeric_limits<double>::quiet_NaN()
-                                                  : result.epochs.back().train_loss;
+  const CodeStatistics codes = describe_codes(encode(model, shown, training.device), spec.latent());
+  const double train_loss = result.epochs.empty() ? kNone : result.epochs.back().train_loss;
   if (voice == Voice::json) {
     print_json({{"event", "done"},
                 {"device", result.device},
                 {"epochs", result.epochs.size()},
                 {"train_loss", train_loss},
-                {"test_loss", test_loss},
+                {"test_loss", test.loss},
+                {"test_reconstruction", test.reconstruction},
+                {"test_kl", test.kl},
+                {"mean_activation", codes.mean_activation},
+                {"active_units", codes.active_units},
                 {"seconds", result.seconds},
                 {"parameters", spec.parameter_count()},
                 {"model", folder.model().string()},
                 {"interrupted", result.interrupted}});
   } else if (voice == Voice::human) {
     std::string summary =
-        rows.test ? fmt::format("test loss {:.5f} ({})", test_loss, loss_name(training))
-                  : fmt::format("train loss {:.5f} ({})", train_loss, loss_name(training));
+        rows.test ? fmt::format("test loss {:.5f} ({})", test.loss, loss_name(training, spec))
+                  : fmt::format("train loss {:.5f} ({})", train_loss, loss_name(training, spec));
     summary += fmt::format(", {} epochs in {:.1f} s\n", result.epochs.size(), result.seconds);
+    if (!std::isnan(test.kl)) {
+      summary += fmt::format("reconstruction {:.5f}, KL {:.3f} nats a sample\n",
+                             test.reconstruction, test.kl);
+    }
     if (report.baselines) {
       summary += fmt::format("floor {}, mean image {}: {:.1f} % of that gap closed\n",
                              format_loss(report.baselines->floor),
                              format_loss(report.baselines->mean_image),
-                             100 * report::closed_gap(*report.baselines, test_loss));
+                             100 * report::closed_gap(*report.baselines, test.loss));
     }
+    summary +=
+        fmt::format("code     {} of {} units active, mean activation {:.4g}, {:.1f} % zeros\n",
+                    codes.active_units, spec.latent(), codes.mean_activation, 100 * codes.zeros);
     summary += fmt::format("model    {}\n", folder.model().string());
     if (has_picture) summary += fmt::format("picture  {}\n", folder.picture().string());
     if (!command.no_report) summary += fmt::format("report   {}\n", folder.report().string());

@@ -125,7 +125,7 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
     append(other_epochs, epochs_with(other));
     result.other_gemm_epoch_seconds = median(other_epochs);
     result.variants = time_cuda_variants(options.device, result.batch_size, spec.inputs(),
-                                         spec.layers().front().units);
+                                         layer_slices(spec).front().biases);
   }
   if (!epochs.empty()) {
     result.epoch_seconds = median(epochs);

@@ -10,13 +10,6 @@
 
 namespace ae {
 
-namespace {
-
-/// Of the noise and the draws in every evaluation, so that figures can be compared.
-constexpr std::uint64_t kEvaluationSeed = 0x6165;
-
-}  // namespace
-
 Evaluation::Evaluation(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
                        const Dataset& data, const EvaluationOptions& options)
     : backend_(backend),

@@ -16,6 +16,9 @@ namespace ae {
 /// Rows that are taken through a network at a time when nothing is trained.
 inline constexpr std::int64_t kInferenceRows = 1024;
 
+/// Of the noise and the draws in every evaluation, so that figures can be compared.
+inline constexpr std::uint64_t kEvaluationSeed = 0x6165;
+
 /// Held-out rows, kept on the device together with what their evaluation needs, so that judging a
 /// model after every epoch allocates nothing.
 class Evaluation {

@@ -116,6 +116,20 @@ std::vector<float> decode(const Model& model, const Dataset& codes, const Device
   return run_layers(model, codes, model.spec.encoder.size(), model.spec.layers().size(), device);
 }
 
+Dataset corrupt(const Dataset& data, const NoiseOptions& noise, const DeviceOptions& device) {
+  require_in_range(noise);
+  data.require_finite(false);
+  const std::unique_ptr<Backend> backend = make_backend(device);
+  const std::unique_ptr<ResidentData> resident = backend->make_resident(data);
+  const DeviceArray<float> memory(*backend, data.rows() * data.row_size());
+  const Matrix x{memory.data(), data.rows(), data.row_size()};
+  backend->gather_rows({.data = resident.get(), .x = x});
+  backend->corrupt_batch({.noise = noise, .seed = kEvaluationSeed, .clean = x, .noisy = x});
+  std::vector<float> values(static_cast<std::size_t>(x.size()));
+  memory.download(values);
+  return {data.source(), data.row_shape(), std::move(values)};
+}
+
 std::vector<float> reconstruct(const Model& model, const Dataset& data,
                                const DeviceOptions& device) {
   require_fit(model.spec, data);

@@ -18,9 +18,9 @@ int main(int argc, char** argv) {
   options.epochs = 5;
   options.batch_size = 100;
   options.optimizer.learning_rate = 0.01F;
-  const double before = ae::evaluate(model, data, options.loss, options.reduction);
+  const double before = ae::evaluate(model, data).loss;
   const ae::TrainResult result = ae::train(model, data, nullptr, options);
-  const double after = ae::evaluate(model, data, options.loss, options.reduction);
+  const double after = ae::evaluate(model, data).loss;
 
   ae::save_model(model, argv[1]);
   const ae::Model loaded = ae::load_model(argv[1]);

@@ -1,0 +1,181 @@
+#include "cli/training_options.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "ae/error.hpp"
+
+namespace ae::cli {
+
+namespace {
+
+std::string_view full_name(Loss loss) {
+  switch (loss) {
+    case Loss::bce:
+      return "binary cross-entropy";
+    case Loss::mse:
+      return "squared error";
+    case Loss::mae:
+      return "absolute error";
+    case Loss::huber:
+      return "Huber loss";
+  }
+  return "loss";
+}
+
+std::string_view full_name(Reduction reduction) {
+  return reduction == Reduction::mean ? "mean over all elements"
+                                      : "summed per sample, mean over samples";
+}
+
+}  // namespace
+
+void TrainingOptions::add_to(Options& options) {
+  options.group("Model");
+  options.add("hidden", hidden_, "N,N,…", "encoder widths; the decoder mirrors them");
+  options.add("encoder", encoder_, "LAYERS",
+              "instead: 'dense 64 tanh, gaussian 20', 'conv 32 3x3', …");
+  options.add("decoder", decoder_, "LAYERS", "the same; a dense encoder is mirrored without it");
+  options.add("activation", activation_, "NAME",
+              "of hidden layers: relu, elu, gelu, silu, tanh, sigmoid, …");
+  options.add("output-activation", output_activation_, "NAME", "of the last layer");
+  options.group("Objective");
+  options.add("loss", loss_, "NAME", "bce, mse, mae or huber");
+  options.add("reduction", reduction_, "NAME", "mean over elements, or sum per sample");
+  options.add("noise", noise_, "NAME", "on the input: gaussian, masking, salt_and_pepper");
+  options.add("noise-amount", training.noise.amount, "X", "standard deviation, or probability");
+  options.add("code-l1", training.sparsity.l1, "X", "sparse code: times its sum of |y|, a sample");
+  options.add("code-kl", training.sparsity.kl, "X",
+              "sparse code: times KL(target, mean activation)");
+  options.add("code-target", training.sparsity.rho, "X", "that target, of each unit");
+  options.add("beta", training.variational.beta, "X", "gaussian code: times its KL divergence");
+  options.add("kl-warm-up", training.variational.warm_up_epochs, "N",
+              "gaussian code: epochs over which beta grows");
+  options.add("free-bits", training.variational.free_bits, "X",
+              "gaussian code: nats of KL a unit has for nothing");
+  options.group("Training");
+  options.add("optimizer", optimizer_, "NAME", "adam, adamw, sgd, nesterov, rmsprop, adadelta");
+  options.add("learning-rate", training.optimizer.learning_rate, "X", "above 0");
+  options.add("beta1", training.optimizer.beta1, "X", "Adam's decay of the gradient's mean");
+  options.add("beta2", training.optimizer.beta2, "X", "Adam's decay of its square's mean");
+  options.add("epsilon", training.optimizer.epsilon, "X", "keeps roots of nothing from dividing");
+  options.add("momentum", training.optimizer.momentum, "X", "of sgd and nesterov");
+  options.add("rho", training.optimizer.rho, "X", "rmsprop's and adadelta's decay of means");
+  options.add("weight-decay", training.optimizer.weight_decay, "X", "L2; decoupled with adamw");
+  options.add("epochs", training.epochs, "N", "times through the data");
+  options.add("batch-size", training.batch_size, "N", "rows a step");
+  options.add("seed", training.seed, "N", "of all randomness; same seed, same model");
+}
+
+void TrainingOptions::resolve(const Options& options) {
+  training.optimizer.kind = parse_optimizer(optimizer_);
+  training.loss = parse_loss(loss_);
+  training.reduction = parse_reduction(reduction_);
+  training.noise.kind = parse_noise(noise_);
+  if (encoder_.empty() && !decoder_.empty()) {
+    throw UsageError("--decoder goes with --encoder, give both");
+  }
+  if (!encoder_.empty()) {
+    if (options.given("hidden") && !hidden_.empty()) {
+      throw UsageError("--hidden and --encoder both say what the encoder is, give one of them");
+    }
+    hidden_.clear();  // a repeated run finds one description only
+  }
+  if (training.noise.kind == Noise::none && training.noise.amount != 0) {
+    throw UsageError("--noise-amount needs a --noise, choose one or leave it out");
+  }
+  training.validate();
+  const Activation output = parse_activation(output_activation_);
+  if (encoder_.empty()) {
+    // The input is a stand-in for the data's; everything else of the model is checked with it.
+    dense_autoencoder({1}, hidden_, parse_activation(activation_), output);
+    if (training.loss == Loss::bce && output != Activation::sigmoid) {
+      throw UsageError(
+          fmt::format("--loss bce needs --output-activation sigmoid, not {}; or choose --loss mse",
+                      output_activation_));
+    }
+  } else {
+    for (const std::vector<std::string>* layers : {&encoder_, &decoder_}) {
+      for (const std::string& layer : *layers) parse_layer(layer, parse_activation(activation_));
+    }
+  }
+}
+
+ModelSpec TrainingOptions::model(Shape input_shape) const {
+  const Activation activation = parse_activation(activation_);
+  const Activation output = parse_activation(output_activation_);
+  return encoder_.empty()
+             ? dense_autoencoder(std::move(input_shape), hidden_, activation, output)
+             : parse_model(std::move(input_shape), encoder_, decoder_, activation, output);
+}
+
+std::string TrainingOptions::short_name() const {
+  if (encoder_.empty()) return fmt::format("{}", fmt::join(hidden_, "-"));
+  std::string name;
+  for (const std::string& text : encoder_) {
+    const LayerSpec layer = parse_layer(text, Activation::identity);
+    if (!name.empty()) name += '-';
+    if (const auto* dense = std::get_if<DenseSpec>(&layer)) {
+      name += std::to_string(dense->units);
+    } else if (const auto* gaussian = std::get_if<GaussianSpec>(&layer)) {
+      name += fmt::format("gaussian{}", gaussian->units);
+    } else if (const auto* convolution = std::get_if<ConvolutionSpec>(&layer)) {
+      name += fmt::format("conv{}", convolution->channels);
+    } else {
+      name.resize(name.empty() ? 0 : name.size() - 1);
+    }
+  }
+  return name;
+}
+
+std::map<std::string, std::string> TrainingOptions::record() const {
+  const auto number = [](float value) { return fmt::format("{}", value); };
+  std::map<std::string, std::string> record = {
+      {"loss", loss_},
+      {"reduction", reduction_},
+      {"optimizer", optimizer_},
+      {"learning_rate", number(training.optimizer.learning_rate)},
+      {"beta1", number(training.optimizer.beta1)},
+      {"beta2", number(training.optimizer.beta2)},
+      {"epsilon", number(training.optimizer.epsilon)},
+      {"momentum", number(training.optimizer.momentum)},
+      {"rho", number(training.optimizer.rho)},
+      {"weight_decay", number(training.optimizer.weight_decay)},
+      {"batch_size", std::to_string(training.batch_size)},
+      {"seed", std::to_string(training.seed)},
+  };
+  if (training.noise.kind != Noise::none) {
+    record["noise"] = noise_;
+    record["noise_amount"] = number(training.noise.amount);
+  }
+  if (training.sparsity.is_on()) {
+    record["code_l1"] = number(training.sparsity.l1);
+    record["code_kl"] = number(training.sparsity.kl);
+    record["code_target"] = number(training.sparsity.rho);
+  }
+  return record;
+}
+
+std::string shapes_through(const ModelSpec& spec) {
+  std::string text = std::to_string(spec.inputs());
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    text += fmt::format(" → {}", to_string(slice.output_shape));
+  }
+  return text;
+}
+
+std::string loss_name(const TrainOptions& options) {
+  return fmt::format("{}, {}", full_name(options.loss), full_name(options.reduction));
+}
+
+std::string loss_name(const TrainOptions& options, const ModelSpec& spec) {
+  if (!spec.is_variational()) return loss_name(options);
+  return fmt::format(
+      "{} + {}KL, {}", full_name(options.loss),
+      options.variational.beta == 1 ? "" : fmt::format("{:g}·", options.variational.beta),
+      full_name(options.reduction));
+}
+
+}  // namespace ae::cli

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+#include "cli/options.hpp"
+
+namespace ae::cli {
+
+/// What is trained and how: the options that `train` and `bench` share, and recipes consist of.
+struct TrainingOptions {
+  TrainOptions training;
+
+  void add_to(Options& options);
+
+  /// Turns names into what the library takes, and checks all that can be checked without the data.
+  void resolve(const Options& options);
+
+  /// The model for samples of that shape.
+  [[nodiscard]] ModelSpec model(Shape input_shape) const;
+
+  /// A short name of the model, for folders: "128-64-32".
+  [[nodiscard]] std::string short_name() const;
+
+  /// What the model's numbers depend on, by the options' names with underscores.
+  [[nodiscard]] std::map<std::string, std::string> record() const;
+
+ private:
+  std::vector<std::int64_t> hidden_ = {32};
+  std::vector<std::string> encoder_;
+  std::vector<std::string> decoder_;
+  std::string activation_{to_string(Activation::relu)};
+  std::string output_activation_{to_string(Activation::sigmoid)};
+  std::string loss_{to_string(training.loss)};
+  std::string reduction_{to_string(training.reduction)};
+  std::string optimizer_{to_string(training.optimizer.kind)};
+  std::string noise_{to_string(training.noise.kind)};
+};
+
+/// "784 → 32 → 784", "28x28 → 14x14x32 → …": the shapes between the layers.
+std::string shapes_through(const ModelSpec& spec);
+
+/// "binary cross-entropy, mean over all elements"
+std::string loss_name(const TrainOptions& options);
+
+/// The same with the KL divergence of a variational model.
+std::string loss_name(const TrainOptions& options, const ModelSpec& spec);
+
+}  // namespace ae::cli

@@ -1,0 +1,158 @@
+// Descriptions of models: the readable form there and back, the shapes between layers, and what is
+// refused.
+
+#include "ae/model.hpp"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ae/error.hpp"
+#include "ae/infer.hpp"
+
+#include "error_message.hpp"
+
+namespace ae {
+namespace {
+
+using test::error_of;
+
+constexpr Activation kDefault = Activation::elu;
+
+TEST(LayerText, ComesBackAsItWas) {
+  for (const char* text :
+       {"dense 128 relu", "dense 1 identity", "conv 32 3x3 relu", "conv 1 5x2 stride 3 valid tanh",
+        "conv 7 1x1 valid sigmoid", "transposed_conv 32 3x3 stride 2 relu", "max_pool 2",
+        "upsample 3", "flatten", "reshape 7x7x32", "reshape 49", "gaussian 20", "top_k 8"}) {
+    EXPECT_EQ(to_string(parse_layer(text, kDefault)), text);
+  }
+}
+
+TEST(LayerText, LeavesOutWhatIsUsual) {
+  EXPECT_EQ(parse_layer("dense 3", kDefault), LayerSpec(DenseSpec{3, kDefault}));
+  EXPECT_EQ(parse_layer("  conv   8  3x3 ", kDefault),
+            LayerSpec(ConvolutionSpec{.channels = 8, .activation = kDefault}));
+  EXPECT_EQ(parse_layer("conv 8 3x3 relu same stride 2", kDefault),
+            parse_layer("conv 8 3x3 stride 2 relu", kDefault));
+}
+
+TEST(LayerText, SaysWhatIsWrong) {
+  const std::vector<std::pair<const char*, const char*>> cases{
+      {"", "its kind is missing"},
+      {"densely 3", "there is no 'densely'"},
+      {"dense", "the number of units is missing"},
+      {"dense 0", "from 1"},
+      {"dense -3", "from 1"},
+      {"dense 3.5", "'3.5'"},
+      {"dense 99999999999999999999", "from 1"},
+      {"dense 3 relu relu", "'relu' is one word too many"},
+      {"dense 3 rellu", "there is no activation 'rellu'"},
+      {"conv 8", "the kernel"},
+      {"conv 8 3", "HxW"},
+      {"conv 8 3x3x3", "HxW"},
+      {"conv 8 3x", "''"},
+      {"conv 8 3x300", "255"},
+      {"conv 8 3x3 stride", "the stride is missing"},
+      {"conv 8 3x3 stride 0", "the stride"},
+      {"max_pool", "the window"},
+      {"upsample 0", "the factor"},
+      {"flatten 3", "one word too many"},
+      {"reshape", "the shape"},
+      {"reshape 3xx3", "''"},
+      {"gaussian", "the number of units"},
+      {"top_k many", "'many'"},
+  };
+  for (const auto& [text, says] : cases) {
+    const std::string message = error_of([&] { parse_layer(text, kDefault); });
+    EXPECT_NE(message.find(says), std::string::npos) << text << ": " << message;
+    EXPECT_THROW(parse_layer(text, kDefault), UsageError);
+  }
+}
+
+Shape shape_after(const char* layer, const Shape& input) {
+  return output_shape(parse_layer(layer, kDefault), input);
+}
+
+TEST(LayerShapes, AreKerass) {
+  EXPECT_EQ(shape_after("dense 7", {4, 5}), (Shape{7}));
+  EXPECT_EQ(shape_after("conv 32 3x3", {28, 28}), (Shape{28, 28, 32}));
+  EXPECT_EQ(shape_after("conv 8 3x3 stride 2", {7, 8, 3}), (Shape{4, 4, 8}));
+  EXPECT_EQ(shape_after("conv 8 3x5 valid", {7, 8, 3}), (Shape{5, 4, 8}));
+  EXPECT_EQ(shape_after("conv 8 3x3 stride 3 valid", {7, 9, 3}), (Shape{2, 3, 8}));
+  EXPECT_EQ(shape_after("transposed_conv 8 3x3 stride 2", {7, 8, 3}), (Shape{14, 16, 8}));
+  EXPECT_EQ(shape_after("transposed_conv 8 3x2 stride 2 valid", {7, 8, 3}), (Shape{15, 16, 8}));
+  EXPECT_EQ(shape_after("max_pool 2", {7, 8, 3}), (Shape{4, 4, 3}));
+  EXPECT_EQ(shape_after("upsample 3", {7, 8}), (Shape{21, 24, 1}));
+  EXPECT_EQ(shape_after("flatten", {7, 8, 3}), (Shape{168}));
+  EXPECT_EQ(shape_after("reshape 8x21", {7, 8, 3}), (Shape{8, 21}));
+  EXPECT_EQ(shape_after("gaussian 5", {7, 8, 3}), (Shape{5}));
+  EXPECT_EQ(shape_after("top_k 5", {7}), (Shape{7}));
+}
+
+TEST(LayerShapes, ThatCannotBeAreRefused) {
+  for (const auto& [layer, input] :
+       std::vector<std::pair<const char*, Shape>>{{"conv 8 3x3", {28}},
+                                                  {"max_pool 2", {784}},
+                                                  {"upsample 2", {2, 2, 2, 2}},
+                                                  {"conv 8 3x5 valid", {7, 4}},
+                                                  {"reshape 5x5", {24}},
+                                                  {"top_k 8", {7}},
+                                                  {"upsample 255", {200, 200, 3}}}) {
+    EXPECT_THROW(shape_after(layer, input), UsageError) << layer;
+  }
+}
+
+TEST(ModelText, MirrorsDenseEncoders) {
+  const auto decoder = [](const std::vector<std::string>& encoder) {
+    return to_string(
+        parse_model({28, 28}, encoder, {}, Activation::tanh, Activation::sigmoid).decoder);
+  };
+  EXPECT_EQ(decoder({"dense 64", "dense 8"}), "dense 64 tanh, dense 784 sigmoid");
+  EXPECT_EQ(decoder({"dense 64", "gaussian 8"}), "dense 64 tanh, dense 784 sigmoid");
+  EXPECT_EQ(decoder({"dense 64", "top_k 8"}), "dense 784 sigmoid");
+  EXPECT_EQ(parse_model({784}, {"dense 32"}, {}), dense_autoencoder({784}, {32}));
+}
+
+TEST(ModelText, KnowsItsCode) {
+  const ModelSpec variational = parse_model({28, 28}, {"dense 64", "gaussian 8"}, {});
+  EXPECT_TRUE(variational.is_variational());
+  EXPECT_EQ(variational.latent(), 8);
+  EXPECT_EQ(variational.parameter_count(),
+            784 * 64 + 64 + 64 * 16 + 16 + 8 * 64 + 64 + 64 * 784 + 784);
+  const ModelSpec convolutional =
+      parse_model({28, 28}, {"conv 4 3x3", "max_pool 2"}, {"upsample 2", "conv 1 3x3 sigmoid"});
+  EXPECT_FALSE(convolutional.is_variational());
+  EXPECT_EQ(convolutional.code_shape(), (Shape{14, 14, 4}));
+  EXPECT_EQ(convolutional.parameter_count(), 9 * 4 + 4 + 9 * 4 + 1);
+}
+
+TEST(ModelText, RefusesWhatCannotWork) {
+  using Layers = std::vector<std::string>;
+  const std::vector<std::tuple<Layers, Layers, const char*>> cases{
+      {{"gaussian 4", "dense 3"}, {"dense 784"}, "must be the encoder's last"},
+      {{"dense 4"}, {"gaussian 784"}, "must be the encoder's last"},
+      {{"conv 4 3x3", "top_k 3"}, {"dense 784"}, "must follow a dense layer"},
+      {{"top_k 3"}, {"dense 784"}, "must follow a dense layer"},
+      {{"dense 4"}, {"dense 784", "flatten"}, "must end in"},
+      {{"dense 4"}, {"dense 783"}, "783"},
+      {{"conv 4 3x3"}, {}, "mirror"},
+      {{"dense 4"}, {"conv 1 3x3"}, "images"},
+      {{}, {"dense 784"}, "lacks layers"},
+  };
+  for (const auto& [encoder, decoder, says] : cases) {
+    const std::string message = error_of([&] { parse_model({28, 28}, encoder, decoder); });
+    EXPECT_NE(message.find(says), std::string::npos) << message;
+  }
+}
+
+TEST(CodeStatistics, AreThoseOfTheirDefinitions) {
+  const std::vector<float> codes{1, 0, 5, -3, 0, 5.05F, 1, 0, 5};  // (3, 3)
+  const CodeStatistics statistics = describe_codes(codes, 3);
+  EXPECT_NEAR(statistics.mean_activation, 20.05 / 9, 1e-6);
+  EXPECT_NEAR(statistics.zeros, 3.0 / 9, 1e-12);
+  EXPECT_EQ(statistics.active_units, 1);  // the third varies by 0.0006
+}
+
+}  // namespace
+}  // namespace ae
