@@ -241,7 +241,7 @@ Shape output_shape(const LayerSpec& layer, const Shape& input) {
   std::int64_t values = 1;
   for (const std::int64_t extent : output) {
     if (extent < 1 || extent > kMostUnits || values * extent > kMostUnits) {
-      throw UsageError(fmt::format("'{}' makes {} of {}, more than {} values or none",
+      throw UsageError(fmt::format("'{}' would make {} of {}, it must make 1 to {} values",
                                    to_string(layer), to_string(output), to_string(input),
                                    kMostUnits));
     }

@@ -106,7 +106,7 @@ class BadRequest(ProgramTest):
                 (("--threads", "-2"), "threads is -2"),
                 (("--limit", "-2"), "--limit is -2"),
                 (("--hidden", "32,,4"), "--hidden is '32,,4'"),
-                (("--hidden", "0"), "0 units"),
+                (("--hidden", "0"), "'dense 0 relu' would make 0"),
                 (("--hidden", "99999999999999999999"), "--hidden"),
                 (("--activation", "rleu"), "rleu"),
                 (("--loss", "l3"), "bce, mse"),
