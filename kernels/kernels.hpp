@@ -82,6 +82,71 @@ void row_losses(Loss loss, Activation activation, const float* z, const float* b
                 const float* target, double* sums, std::int64_t rows, std::int64_t cols,
                 Stream stream);
 
+/// Where random numbers come from: the stream of `seed` that the step pointed to has, null for
+/// stream 0, from number `first` on.
+struct RandomAddress {
+  std::uint64_t seed = 0;
+  const std::int64_t* step = nullptr;
+  std::int64_t first = 0;
+};
+
+/// See ae::CorruptBatch.
+void corrupt(const NoiseOptions& noise, const RandomAddress& random, const float* clean,
+             float* noisy, std::int64_t count, Stream stream);
+
+/// See ae::KeepLargest.
+void keep_largest(std::int64_t k, float* y, std::int64_t rows, std::int64_t cols, Stream stream);
+
+/// sums[c] = Σ over rows of y[:, c].
+void sum_activations(const float* y, std::int64_t rows, std::int64_t cols, float* sums,
+                     const ColumnSumScratch& scratch, Stream stream);
+
+/// sums[c] = Σ over rows of the divergence of column c of a Gaussian code h (rows, 2·latent).
+void sum_divergences(const float* h, std::int64_t rows, std::int64_t latent, float* sums,
+                     const ColumnSumScratch& scratch, Stream stream);
+
+/// See ae::SparsityBackward.
+struct SparsityArguments {
+  SparsityOptions sparsity;
+  bool kept_largest = false;
+  Activation activation = Activation::identity;
+  const float* y = nullptr;
+  const float* saved = nullptr;            ///< y, or z where the slope needs that
+  const float* activation_sums = nullptr;  ///< of y's columns; null where sparsity.kl is 0
+  float* dy = nullptr;
+  float* dbias = nullptr;
+  double* penalty_sum = nullptr;
+};
+void sparsity_gradient(const SparsityArguments& arguments, std::int64_t rows, std::int64_t cols,
+                       const ColumnSumScratch& scratch, Stream stream);
+
+/// See ae::GaussianSample.
+struct GaussianSampleArguments {
+  const float* h = nullptr;
+  RandomAddress random;
+  bool mean_only = false;
+  float* z = nullptr;
+  double* kl = nullptr;
+};
+void gaussian_sample(const GaussianSampleArguments& arguments, std::int64_t rows,
+                     std::int64_t latent, Stream stream);
+
+/// See ae::GaussianBackward.
+struct GaussianGradientArguments {
+  const float* h = nullptr;
+  const float* dz = nullptr;
+  RandomAddress random;
+  float kl_scale = 1;
+  std::int64_t warm_up_steps = 0;
+  float free_bits = 0;
+  const float* divergence_sums = nullptr;  ///< of h's columns; null where free_bits is 0
+  float* dh = nullptr;
+  float* dbias = nullptr;
+  double* kl_sum = nullptr;
+};
+void gaussian_gradient(const GaussianGradientArguments& arguments, std::int64_t rows,
+                       std::int64_t latent, const ColumnSumScratch& scratch, Stream stream);
+
 /// See ae::OptimizerStep. `counter` is one word, zero between launches.
 struct OptimizerArguments {
   OptimizerOptions options;

@@ -61,6 +61,30 @@ struct Philox {
   }
 };
 
+/// A stream that is numbered by a step of training, which may need 64 bits; an element of a batch
+/// needs no more than 34. Where the number fits 32 bits, its words are those of Philox::word().
+struct RandomStream {
+  Philox philox;
+  RandomPurpose purpose;
+  std::uint64_t number;
+
+  AE_HOST_DEVICE constexpr RandomStream(std::uint64_t seed, RandomPurpose purpose_,
+                                        std::uint64_t number_)
+      : philox(seed), purpose(purpose_), number(number_) {}
+
+  /// Words 4·block to 4·block + 3 of the stream.
+  [[nodiscard]] AE_HOST_DEVICE constexpr Philox::Words words(std::uint32_t block) const {
+    return philox.at(block, static_cast<std::uint32_t>(number >> 32U),
+                     static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(purpose));
+  }
+};
+
+/// The stream of the step that `step` points to as this runs; null is stream 0.
+AE_HOST_DEVICE RandomStream stream_of_step(std::uint64_t seed, RandomPurpose purpose,
+                                           const std::int64_t* step) {
+  return {seed, purpose, step == nullptr ? 0 : static_cast<std::uint64_t>(*step)};
+}
+
 /// 24 random bits as a float in [0, 1).
 AE_HOST_DEVICE constexpr float to_unit_float(std::uint32_t word) {
   return static_cast<float>(word >> 8U) * 0x1p-24F;

@@ -10,9 +10,9 @@
 
 #include "column_sums.cuh"
 #include "kernels.hpp"
+#include "loss_sum.cuh"
 #include "losses.hpp"
 #include "pack.cuh"
-#include "reduce.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -42,19 +42,7 @@ __global__ void __launch_bounds__(kColumnSumThreads)
                         store_pack<kWidth>(arguments.dz + at, gradient);
                       });
 
-  const double of_block = block_sum<kColumnSumThreads>(static_cast<double>(loss));
-  const unsigned blocks = gridDim.x * gridDim.y;
-  if (threadIdx.x == 0 && threadIdx.y == 0) {
-    scratch.losses[blockIdx.y * gridDim.x + blockIdx.x] = of_block;
-  }
-  if (!is_last_block(scratch.counters + gridDim.x, blocks)) return;
-  double of_thread = 0;
-  for (unsigned block = threadIdx.y * 32 + threadIdx.x; block < blocks;
-       block += kColumnSumThreads) {
-    of_thread += scratch.losses[block];
-  }
-  const double total = block_sum<kColumnSumThreads>(of_thread);
-  if (threadIdx.x == 0 && threadIdx.y == 0) *arguments.loss_sum += total;
+  add_to_loss(static_cast<double>(loss), scratch, arguments.loss_sum);
 }
 
 }  // namespace

@@ -104,6 +104,31 @@ class MistakenBackend final : public Backend {
     cpu_->row_losses(op);
     put_out("row losses", op.sums);
   }
+  void corrupt_batch(const CorruptBatch& op) override {
+    cpu_->corrupt_batch(op);
+    put_out("noise", op.noisy.data);
+  }
+  void keep_largest(const KeepLargest& op) override {
+    cpu_->keep_largest(op);
+    put_out("keep largest", op.y.data);
+  }
+  void sparsity_backward(const SparsityBackward& op) override {
+    cpu_->sparsity_backward(op);
+    put_out(std::string(op.layer) + " sparsity dz", op.dy.data);
+    put_out(std::string(op.layer) + " sparsity dbias", op.dbias);
+    put_out(std::string(op.layer) + " sparsity penalty", op.penalty_sum);
+  }
+  void gaussian_sample(const GaussianSample& op) override {
+    cpu_->gaussian_sample(op);
+    put_out("sample", op.z.data);
+    put_out("sample kl", op.kl);
+  }
+  void gaussian_backward(const GaussianBackward& op) override {
+    cpu_->gaussian_backward(op);
+    put_out(std::string(op.layer) + " sample dh", op.dh.data);
+    put_out(std::string(op.layer) + " sample dbias", op.dbias);
+    put_out(std::string(op.layer) + " sample kl sum", op.kl_sum);
+  }
   void optimizer_step(const OptimizerStep& op) override {
     cpu_->optimizer_step(op);
     put_out("update parameters", op.parameters);

@@ -15,8 +15,10 @@
 
 #include "activations.hpp"
 #include "losses.hpp"
+#include "normal.hpp"
 #include "optimizers.hpp"
 #include "oracle.hpp"
+#include "philox.hpp"
 
 namespace ae {
 namespace {
@@ -75,6 +77,115 @@ TEST(Math, ExponentialOfNonPositives) {
   }
   EXPECT_GE(formula(-87.0F), std::numeric_limits<float>::min());
   EXPECT_TRUE(std::isnan(formula(kNan)));
+}
+
+TEST(Math, Exponential) {
+  const auto formula = [](float x) { return math::exp(x); };
+  expect_within(1.5, -87, 88, formula, [](double x) { return std::exp(x); });
+  EXPECT_EQ(formula(0.0F), 1.0F);
+  EXPECT_EQ(formula(kDenormal), 1.0F);
+  for (const float x : {88.0F, 88.7F, 100.0F, 1e30F, kInfinity}) {
+    EXPECT_EQ(formula(x), formula(88.0F)) << x;
+    EXPECT_EQ(formula(-x), formula(-87.0F)) << x;
+  }
+  EXPECT_LT(formula(88.0F), kInfinity);
+  EXPECT_TRUE(std::isnan(formula(kNan)));
+}
+
+TEST(Math, ExponentialLessOne) {
+  const auto formula = [](float x) { return math::expm1(x); };
+  expect_within(5.5, -100, 88, formula, [](double x) { return std::expm1(x); });
+  EXPECT_EQ(formula(0.0F), 0.0F);
+  EXPECT_EQ(formula(kDenormal), kDenormal);
+  EXPECT_LT(formula(kInfinity), kInfinity);
+  EXPECT_EQ(formula(-kInfinity), -1.0F);
+  EXPECT_TRUE(std::isnan(formula(kNan)));
+}
+
+TEST(Math, ExponentialAboveItsTangent) {
+  const auto formula = [](float x) { return math::exp_above_tangent(x); };
+  const auto exact = [](double x) {
+    // In double, too, the difference cancels: its series, as far as that sees.
+    return std::abs(x) < 1e-2 ? x * x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24 + x / 120)))
+                              : std::expm1(x) - x;
+  };
+  // Denormals aside, which x² makes of the least of them.
+  expect_within(4.0, -1e30F, -1e-18F, formula, exact);
+  expect_within(4.0, 1e-18F, 88, formula, exact);
+  EXPECT_EQ(formula(0.0F), 0.0F);
+  EXPECT_LT(formula(1e30F), kInfinity);
+  EXPECT_TRUE(std::isnan(formula(kNan)));
+}
+
+TEST(Math, LogarithmUpToOne) {
+  const auto formula = [](float x) { return math::log_unit(x); };
+  const auto exact = [](double x) { return std::log(x); };
+  expect_within(1.25, std::numeric_limits<float>::min(), 1, formula, exact);
+  EXPECT_EQ(formula(1.0F), 0.0F);
+}
+
+/// Every 24 bits there are, which is all that random numbers make of them.
+constexpr std::uint32_t kFractions = 1U << 24U;
+
+TEST(Math, LogarithmOfEveryRandomNumber) {
+  double worst = 0;
+  for (std::uint32_t i = 1; i < kFractions; ++i) {
+    const float x = static_cast<float>(i) * 0x1p-24F;
+    const double exact = std::log(static_cast<double>(x));
+    worst = std::max(worst, std::abs(static_cast<double>(math::log_unit(x)) / exact - 1));
+  }
+  EXPECT_LE(worst, 0x1p-22);
+}
+
+TEST(Math, SineAndCosineOfEveryRandomAngle) {
+  const double turn = 8 * std::atan(1.0);
+  double worst = 0;
+  double worst_length = 0;
+  for (std::uint32_t i = 0; i < kFractions; ++i) {
+    const float t = static_cast<float>(i) * 0x1p-24F;
+    const double angle = turn * static_cast<double>(t);
+    const math::SineCosine formula = math::sincos_turns(t);
+    const auto sine = static_cast<double>(formula.sine);
+    const auto cosine = static_cast<double>(formula.cosine);
+    worst = std::max({worst, std::abs(sine - std::sin(angle)), std::abs(cosine - std::cos(angle))});
+    worst_length = std::max(worst_length, std::abs(sine * sine + cosine * cosine - 1));
+  }
+  EXPECT_LE(worst, 1.2e-7);
+  EXPECT_LE(worst_length, 2.4e-7);
+  const auto at = [](float t) { return math::sincos_turns(t); };
+  EXPECT_EQ(at(0.0F).sine, 0.0F);
+  EXPECT_EQ(at(0.0F).cosine, 1.0F);
+  EXPECT_EQ(at(0.25F).sine, 1.0F);
+  EXPECT_EQ(at(0.25F).cosine, 0.0F);
+  EXPECT_EQ(at(0.5F).cosine, -1.0F);
+  EXPECT_EQ(at(0.75F).sine, -1.0F);
+  // Small ones keep their relative precision.
+  EXPECT_NEAR(static_cast<double>(at(0x1p-24F).sine), turn * 0x1p-24, turn * 0x1p-24 * 0x1p-22);
+}
+
+TEST(Math, NormalNumbersAreThoseOfTheirWords) {
+  const double turn = 8 * std::atan(1.0);
+  double worst = 0;
+  const auto judge = [&](std::uint32_t radius_word, std::uint32_t angle_word) {
+    const double u = (static_cast<double>(radius_word >> 8U) + 1) / kFractions;
+    const double v = static_cast<double>(angle_word >> 8U) / kFractions;
+    const double radius = std::sqrt(-2 * std::log(u));
+    const NormalPair pair = normal_pair(radius_word, angle_word);
+    worst =
+        std::max({worst, std::abs(static_cast<double>(pair.first) - radius * std::cos(turn * v)),
+                  std::abs(static_cast<double>(pair.second) - radius * std::sin(turn * v))});
+  };
+  const Philox philox(5);
+  for (std::uint64_t i = 0; i < 2'000'000; i += 2) {
+    judge(philox.word(RandomPurpose::noise, 0, i), philox.word(RandomPurpose::noise, 0, i + 1));
+  }
+  for (const std::uint32_t radius : {0U, 0xFFU, 0x100U, 0xFFFFFE00U, 0xFFFFFFFFU}) {
+    for (const std::uint32_t angle : {0U, 0x3FFFFFFFU, 0x40000000U, 0x80000000U, 0xFFFFFFFFU}) {
+      judge(radius, angle);
+    }
+  }
+  EXPECT_LE(worst, 1e-6);
+  EXPECT_EQ(normal_pair(0xFFFFFFFFU, 0).first, 0.0F);
 }
 
 TEST(Math, LogarithmOfOnePlus) {

@@ -39,6 +39,23 @@ TEST(Philox, AddressesWordsByPurposeEpochAndElement) {
   EXPECT_EQ(static_cast<std::uint32_t>(RandomPurpose::shuffle), 1U);
 }
 
+TEST(Philox, AddressesWordsByPurposeStepAndBlock) {
+  // Part of what makes a seed repeatable, too: (block, step's upper half, its lower half, purpose).
+  constexpr std::uint64_t kSeed = 0x299f31d0'a4093822;
+  const RandomStream stream(kSeed, RandomPurpose::noise, 0x85a308d3'13198a2eU);
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(stream.words(0x243f6a88).word[i],
+              Philox(kSeed).at(0x243f6a88, 0x85a308d3, 0x13198a2e, 3).word[i]);
+    EXPECT_EQ(RandomStream(kSeed, RandomPurpose::code, 7).words(5).word[i],
+              Philox(kSeed).word(RandomPurpose::code, 7, 20 + i));
+  }
+  EXPECT_EQ(static_cast<std::uint32_t>(RandomPurpose::noise), 3U);
+  EXPECT_EQ(static_cast<std::uint32_t>(RandomPurpose::code), 4U);
+  const std::int64_t step = 7;
+  EXPECT_EQ(stream_of_step(kSeed, RandomPurpose::code, &step).number, 7U);
+  EXPECT_EQ(stream_of_step(kSeed, RandomPurpose::code, nullptr).number, 0U);
+}
+
 TEST(Philox, KeepsItsStreamsApart) {
   // Some 40,000 words of 32 bits: about 0.2 coincidences are due by chance, hundreds if two streams
   // were one.

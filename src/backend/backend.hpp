@@ -242,8 +242,9 @@ struct RowLosses {
   double* sums = nullptr;  ///< (batch)
 };
 
-/// A noisy copy of a batch, see NoiseOptions. Value number e = (first_row + row)·cols + col draws
-/// from word e of the stream (RandomPurpose::noise, *step) of `seed`; a null step is stream 0.
+/// A noisy copy of a batch, see NoiseOptions. Value number e = (first_row + row)·cols + col < 2^34
+/// draws word e of the stream (RandomPurpose::noise, *step) of `seed`, or normal number e (see
+/// normal.hpp) where the noise is; a null step is stream 0.
 struct CorruptBatch {
   NoiseOptions noise{};
   std::uint64_t seed = 0;
@@ -254,7 +255,8 @@ struct CorruptBatch {
 };
 
 /// The k largest values of each row stay, the others become zero, in place; of equal ones the first
-/// stay. k ≥ cols changes nothing. Source: Makhzani & Frey, "k-sparse autoencoders", ICLR 2014.
+/// stay. NaN is larger than any number. k ≥ cols changes nothing. Source: Makhzani & Frey,
+/// "k-sparse autoencoders", ICLR 2014.
 struct KeepLargest {
   std::int64_t k = 0;
   Matrix y{};
@@ -263,8 +265,8 @@ struct KeepLargest {
 /// The gradient through a code y = f(z), with what its sparsity costs. Given dy = ∂loss/∂y:
 ///   dz = (dy + l1/N·sign(y) + kl/N·((1-ρ)/(1-ρ̂) - ρ/ρ̂)) ⊙ f'(z),  N = y.rows,
 ///   dbias = column sums of dz,  *penalty_sum += N·(what SparsityOptions writes).
-/// ρ̂ is kept within [1e-6, 1 - 1e-6]. Where `kept_largest`, values that KeepLargest made zero pass
-/// no gradient on, penalties included.
+/// ρ̂ is kept within [1e-6, 1 - 1e-6], and left alone where kl is 0. Where `kept_largest`, values
+/// that are zero, as KeepLargest makes them, pass no gradient on, penalties included.
 struct SparsityBackward {
   std::string_view layer{};
   SparsityOptions sparsity{};
@@ -279,7 +281,7 @@ struct SparsityBackward {
 
 /// A draw from the Gaussian code that h = [μ | λ] describes, λ = ln σ²:
 ///   z = μ + e^(λ/2)·ε,  ε normal; or z = μ where `mean_only`.
-/// ε of z[row, col] is normal number (first_row + row)·latent + col of the stream
+/// ε of z[row, col] is normal number (first_row + row)·latent + col < 2^34 of the stream
 /// (RandomPurpose::code, *step) of `seed`; a null step is stream 0. Where `kl` is not null:
 ///   kl[row] = Σ over cols of ½·(μ² + e^λ - 1 - λ).
 /// Source: Kingma & Welling, "Auto-encoding variational Bayes", ICLR 2014, appendix B.
@@ -293,12 +295,14 @@ struct GaussianSample {
   double* kl = nullptr;  ///< (batch)
 };
 
-/// Given dz = ∂loss/∂z of such a draw from identity units h, N = h.rows:
+/// Given dz = ∂loss/∂z of such a draw, not mean_only and from row 0 on, from identity units h,
+/// N = h.rows, a null step step 0:
 ///   dμ = dz + wⱼ·μ,  dλ = dz·ε·½·e^(λ/2) + wⱼ·½·(e^λ - 1),  dbias = column sums of dh,
 ///   *kl_sum += Σ over rows and cols of KL, whatever it weighs.
 /// wⱼ = kl_scale·min(1, (*step + 1)/warm_up_steps), the warm-up left out where warm_up_steps is 0;
 /// and 0 for a column whose mean KL over the batch is below `free_bits` (nats; Kingma et al.,
-/// "Improving variational inference with inverse autoregressive flow", 2016, appendix C.8).
+/// "Improving variational inference with inverse autoregressive flow", 2016, appendix C.8). A
+/// free_bits of 0 or less frees none.
 struct GaussianBackward {
   std::string_view layer{};
   ConstMatrix h{};   ///< (batch, 2·latent)
@@ -331,6 +335,17 @@ struct OptimizerStep {
 inline const float* saved_output(const DenseBackward& op) {
   return slope_from_input(op.activation_below) ? static_cast<const float*>(op.reserve_below)
                                                : op.x.data;
+}
+inline const float* saved_output(const SparsityBackward& op) {
+  return slope_from_input(op.activation) ? static_cast<const float*>(op.reserve) : op.y.data;
+}
+
+/// Whether a gradient needs column means over the whole batch before it.
+inline bool needs_means(const SparsityBackward& op) {
+  return op.sparsity.kl > 0;
+}
+inline bool needs_means(const GaussianBackward& op) {
+  return op.free_bits > 0;
 }
 
 /// A step that was recorded once and runs again at each replay.
@@ -407,17 +422,11 @@ class Backend {
   }
   virtual void reconstruction_loss(const ReconstructionLoss& op) = 0;
   virtual void row_losses(const RowLosses& op) = 0;
-  virtual void corrupt_batch(const CorruptBatch& /*op*/) { throw Error("todo corrupt_batch"); }
-  virtual void keep_largest(const KeepLargest& /*op*/) { throw Error("todo keep_largest"); }
-  virtual void sparsity_backward(const SparsityBackward& /*op*/) {
-    throw Error("todo sparsity_backward");
-  }
-  virtual void gaussian_sample(const GaussianSample& /*op*/) {
-    throw Error("todo gaussian_sample");
-  }
-  virtual void gaussian_backward(const GaussianBackward& /*op*/) {
-    throw Error("todo gaussian_backward");
-  }
+  virtual void corrupt_batch(const CorruptBatch& op) = 0;
+  virtual void keep_largest(const KeepLargest& op) = 0;
+  virtual void sparsity_backward(const SparsityBackward& op) = 0;
+  virtual void gaussian_sample(const GaussianSample& op) = 0;
+  virtual void gaussian_backward(const GaussianBackward& op) = 0;
   virtual void optimizer_step(const OptimizerStep& op) = 0;
 
   /// Whether operations return before they are done.

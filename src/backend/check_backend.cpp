@@ -193,6 +193,61 @@ class CheckBackend final : public Backend {
     reference_->row_losses(op);
     compare("row losses", op.sums, op.z.rows, 1);
   }
+  void corrupt_batch(const CorruptBatch& op) override {
+    CorruptBatch judged = op;
+    judged.step = in_judged(op.step, 1);
+    judged.clean = in_judged(op.clean);
+    judged.noisy = in_judged(op.noisy);
+    judged_->corrupt_batch(judged);
+    reference_->corrupt_batch(op);
+    compare("noise", op.noisy);
+  }
+  void keep_largest(const KeepLargest& op) override {
+    KeepLargest judged = op;
+    judged.y = in_judged(op.y);
+    judged_->keep_largest(judged);
+    reference_->keep_largest(op);
+    compare("keep largest", op.y);
+  }
+  void sparsity_backward(const SparsityBackward& op) override {
+    SparsityBackward judged = op;
+    judged.y = in_judged(op.y);
+    judged.reserve = in_judged(static_cast<const std::byte*>(op.reserve),
+                               reserved(op.y.rows, op.y.cols, op.activation));
+    judged.dy = in_judged(op.dy);
+    judged.dbias = in_judged(op.dbias, op.y.cols);
+    judged.penalty_sum = in_judged(op.penalty_sum, 1);
+    judged_->sparsity_backward(judged);
+    reference_->sparsity_backward(op);
+    compare(of_layer(op.layer, "sparsity dz"), op.dy);
+    compare(of_layer(op.layer, "sparsity dbias"), {op.dbias, 1, op.y.cols});
+    compare(of_layer(op.layer, "sparsity penalty"), op.penalty_sum, 1, 1);
+  }
+  void gaussian_sample(const GaussianSample& op) override {
+    GaussianSample judged = op;
+    judged.h = in_judged(op.h);
+    judged.step = in_judged(op.step, 1);
+    judged.z = in_judged(op.z);
+    judged.kl = in_judged(op.kl, op.z.rows);
+    judged_->gaussian_sample(judged);
+    reference_->gaussian_sample(op);
+    compare("sample", op.z);
+    compare("sample kl", op.kl, op.z.rows, 1);
+  }
+  void gaussian_backward(const GaussianBackward& op) override {
+    GaussianBackward judged = op;
+    judged.h = in_judged(op.h);
+    judged.dz = in_judged(op.dz);
+    judged.step = in_judged(op.step, 1);
+    judged.dh = in_judged(op.dh);
+    judged.dbias = in_judged(op.dbias, op.dh.cols);
+    judged.kl_sum = in_judged(op.kl_sum, 1);
+    judged_->gaussian_backward(judged);
+    reference_->gaussian_backward(op);
+    compare(of_layer(op.layer, "sample dh"), op.dh);
+    compare(of_layer(op.layer, "sample dbias"), {op.dbias, 1, op.dh.cols});
+    compare(of_layer(op.layer, "sample kl sum"), op.kl_sum, 1, 1);
+  }
   void optimizer_step(const OptimizerStep& op) override {
     const int states = optimizer_states(op.options.kind);
     OptimizerStep judged = op;

@@ -59,6 +59,23 @@ class TimingBackend final : public Backend {
   void row_losses(const RowLosses& op) override {
     time({.stage = "loss", .rows = op.z.rows}, [&] { timed_.row_losses(op); });
   }
+  void corrupt_batch(const CorruptBatch& op) override {
+    time({.stage = "noise", .rows = op.clean.rows}, [&] { timed_.corrupt_batch(op); });
+  }
+  void keep_largest(const KeepLargest& op) override {
+    time({.stage = "keep largest", .rows = op.y.rows}, [&] { timed_.keep_largest(op); });
+  }
+  void sparsity_backward(const SparsityBackward& op) override {
+    time({.layer = op.layer, .stage = "sparsity", .rows = op.y.rows},
+         [&] { timed_.sparsity_backward(op); });
+  }
+  void gaussian_sample(const GaussianSample& op) override {
+    time({.stage = "sample", .rows = op.h.rows}, [&] { timed_.gaussian_sample(op); });
+  }
+  void gaussian_backward(const GaussianBackward& op) override {
+    time({.layer = op.layer, .stage = "sample backward", .rows = op.h.rows},
+         [&] { timed_.gaussian_backward(op); });
+  }
   void optimizer_step(const OptimizerStep& op) override {
     time({.stage = "update"}, [&] { timed_.optimizer_step(op); });
   }

@@ -75,6 +75,11 @@ class CpuBackend final : public Backend {
   void dense_backward(const DenseBackward& op) override { submit(op); }
   void reconstruction_loss(const ReconstructionLoss& op) override { submit(op); }
   void row_losses(const RowLosses& op) override { submit(op); }
+  void corrupt_batch(const CorruptBatch& op) override { submit(op); }
+  void keep_largest(const KeepLargest& op) override { submit(op); }
+  void sparsity_backward(const SparsityBackward& op) override { submit(op); }
+  void gaussian_sample(const GaussianSample& op) override { submit(op); }
+  void gaussian_backward(const GaussianBackward& op) override { submit(op); }
   void optimizer_step(const OptimizerStep& op) override { submit(op); }
 
   [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {

@@ -4,6 +4,9 @@
 #include <cmath>
 
 #include "backend/cpu/gemm.hpp"
+#include "gaussian.hpp"
+#include "philox.hpp"
+#include "sparsity.hpp"
 
 namespace ae::cpu {
 
@@ -113,6 +116,11 @@ void Schedule::add_row_operation(const RowOperation& operation, std::int64_t row
 
 std::size_t Schedule::add_column_sums(Phase& phase, std::int64_t rows, std::int64_t cols,
                                       float* sums) {
+  // Two operations that sum to the same place leave it as the later one does; of tasks side by
+  // side, nobody could tell which that is.
+  if (sums != nullptr) {
+    std::erase_if(phase.column_sums, [=](const ColumnSums& other) { return other.sums == sums; });
+  }
   const std::size_t partial = partials_.size();
   const std::int64_t panels = pieces(rows, kPanelRows);
   partials_.resize(partial + static_cast<std::size_t>(panels * cols));
@@ -140,6 +148,37 @@ void Schedule::add(const DenseBackward& op) {
                                   ? 0
                                   : add_column_sums(phase, op.dx.rows, op.dx.cols, op.dbias_below);
   phase.row_operations.emplace_back(InputGradientRows{op, partial});
+}
+
+/// As parts of a backward pass, which overwrite nothing that its weight gradients read. What they
+/// add to `sum` is `row_sums` numbers of theirs.
+template <typename Operation>
+void Schedule::add_code_gradient(const Operation& op, std::int64_t rows, std::int64_t statistics,
+                                 std::int64_t row_sums, std::int64_t cols, double* sum) {
+  CodeGradientRows<Operation> work{op};
+  if (needs_means(op)) {
+    Phase& phase = phase_for_rows(rows);
+    work.statistics = add_column_sums(phase, rows, statistics, nullptr);
+    phase.row_operations.emplace_back(StatisticRows<Operation>{op, work.statistics});
+    new_phase(rows);
+  }
+  Phase& phase = phase_for_rows(rows);
+  work.row_sums = row_sums_.size();
+  row_sums_.resize(work.row_sums + static_cast<std::size_t>(row_sums));
+  work.partial = add_column_sums(phase, rows, cols, op.dbias);
+  phase.row_operations.emplace_back(work);
+  phase.loss_sums.push_back({work.row_sums, row_sums, sum});
+}
+
+void Schedule::add(const SparsityBackward& op) {
+  // What the columns cost the whole batch is as one more row, of the first panel's.
+  const std::int64_t rows = op.y.rows;
+  const std::int64_t row_sums = needs_means(op) && rows > 0 ? rows + 1 : rows;
+  add_code_gradient(op, rows, op.y.cols, row_sums, op.y.cols, op.penalty_sum);
+}
+
+void Schedule::add(const GaussianBackward& op) {
+  add_code_gradient(op, op.dz.rows, op.dz.cols, op.dz.rows, op.dh.cols, op.kl_sum);
 }
 
 void Schedule::add(const OptimizerStep& op) {
@@ -188,7 +227,7 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
   std::int64_t stripes = 0;
   for (const DenseBackward& op : phase.weight_gradients) stripes += stripe_count(op);
   const auto columns = static_cast<std::int64_t>(phase.column_sums.size());
-  const auto losses = static_cast<std::int64_t>(phase.loss_sums.size());
+  const std::int64_t losses = phase.loss_sums.empty() ? 0 : 1;
 
   pool.for_each(stripes + columns + losses, [&](std::int64_t task) {
     for (const DenseBackward& op : phase.weight_gradients) {
@@ -197,19 +236,24 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
     }
     if (task < columns) {
       const ColumnSums& work = phase.column_sums[static_cast<std::size_t>(task)];
-      std::fill_n(work.sums, work.cols, 0.0F);
-      for (std::int64_t panel = 0; panel < work.panels; ++panel) {
-        const float* part = partials_.data() + work.partial + panel * work.cols;
-        for (std::int64_t c = 0; c < work.cols; ++c) work.sums[c] += part[c];
+      float* const of_panels = partials_.data() + work.partial;
+      const bool in_place = work.sums == nullptr;
+      float* const sums = in_place ? of_panels : work.sums;
+      if (!in_place) std::fill_n(sums, work.cols, 0.0F);
+      for (std::int64_t panel = in_place ? 1 : 0; panel < work.panels; ++panel) {
+        const float* part = of_panels + panel * work.cols;
+        for (std::int64_t c = 0; c < work.cols; ++c) sums[c] += part[c];
       }
       return;
     }
-    const LossSum& work = phase.loss_sums[static_cast<std::size_t>(task - columns)];
-    double sum = 0;
-    for (std::int64_t row = 0; row < work.rows; ++row) {
-      sum += row_sums_[work.row_sums + static_cast<std::size_t>(row)];
+    // One task for all, as they may add to the same number.
+    for (const LossSum& work : phase.loss_sums) {
+      double sum = 0;
+      for (std::int64_t row = 0; row < work.rows; ++row) {
+        sum += row_sums_[work.row_sums + static_cast<std::size_t>(row)];
+      }
+      *work.sum += sum;
     }
-    *work.sum += sum;
   });
 }
 
@@ -272,6 +316,79 @@ void Schedule::run(const RowLosses& op, const VectorKernels& kernels, Range rows
                 nullptr,
                 nullptr},
                op.sums + rows.begin);
+}
+
+void Schedule::run(const CorruptBatch& op, const VectorKernels& kernels, Range rows) {
+  const std::int64_t cols = op.noisy.cols;
+  const std::int64_t offset = rows.begin * cols;
+  kernels.corrupt(op.noise, stream_of_step(op.seed, RandomPurpose::noise, op.step),
+                  op.first_row * cols + offset, op.clean.data + offset, op.noisy.data + offset,
+                  rows.size * cols);
+}
+
+void Schedule::run(const KeepLargest& op, const VectorKernels& kernels, Range rows) {
+  const std::int64_t cols = op.y.cols;
+  if (op.k >= cols) return;
+  kernels.keep_largest(op.k, {op.y.data + rows.begin * cols, rows.size, cols, cols});
+}
+
+void Schedule::run(const GaussianSample& op, const VectorKernels& kernels, Range rows) {
+  const std::int64_t latent = op.z.cols;
+  kernels.gaussian_sample({{op.h.data + rows.begin * 2 * latent, rows.size, 2 * latent, 2 * latent},
+                           stream_of_step(op.seed, RandomPurpose::code, op.step),
+                           (op.first_row + rows.begin) * latent},
+                          op.mean_only, op.z.data + rows.begin * latent,
+                          op.kl == nullptr ? nullptr : op.kl + rows.begin);
+}
+
+void Schedule::run(const StatisticRows<SparsityBackward>& work, const VectorKernels& kernels,
+                   Range rows) {
+  const std::int64_t cols = work.op.y.cols;
+  kernels.sum_activations({work.op.y.data + rows.begin * cols, rows.size, cols, cols},
+                          partials_.data() + work.partial + rows.begin / kPanelRows * cols);
+}
+
+void Schedule::run(const StatisticRows<GaussianBackward>& work, const VectorKernels& kernels,
+                   Range rows) {
+  const std::int64_t cols = work.op.h.cols;
+  kernels.sum_divergences({work.op.h.data + rows.begin * cols, rows.size, cols, cols},
+                          partials_.data() + work.partial + rows.begin / kPanelRows * cols / 2);
+}
+
+void Schedule::run(const CodeGradientRows<SparsityBackward>& work, const VectorKernels& kernels,
+                   Range rows) {
+  const SparsityBackward& op = work.op;
+  const std::int64_t cols = op.y.cols;
+  const std::int64_t offset = rows.begin * cols;
+  double* const penalties = row_sums_.data() + work.row_sums;
+  const bool has_means = needs_means(op);
+  kernels.sparsity_gradient({op.activation,
+                             sparsity::rates_of(op.sparsity, op.kept_largest, op.y.rows),
+                             {op.y.data + offset, rows.size, cols, cols},
+                             saved_output(op) + offset,
+                             has_means ? partials_.data() + work.statistics : nullptr,
+                             op.dy.data + offset,
+                             partials_.data() + work.partial + rows.begin / kPanelRows * cols},
+                            penalties + rows.begin,
+                            has_means && rows.begin == 0 ? penalties + op.y.rows : nullptr);
+}
+
+void Schedule::run(const CodeGradientRows<GaussianBackward>& work, const VectorKernels& kernels,
+                   Range rows) {
+  const GaussianBackward& op = work.op;
+  const std::int64_t latent = op.dz.cols;
+  const std::int64_t cols = 2 * latent;
+  kernels.gaussian_gradient(
+      {{{op.h.data + rows.begin * cols, rows.size, cols, cols},
+        stream_of_step(op.seed, RandomPurpose::code, op.step),
+        rows.begin * latent},
+       op.dz.data + rows.begin * latent,
+       gaussian::warmed_up(op.kl_scale, op.step == nullptr ? 0 : *op.step, op.warm_up_steps),
+       op.free_bits * static_cast<float>(op.dz.rows),
+       needs_means(op) ? partials_.data() + work.statistics : nullptr,
+       op.dh.data + rows.begin * cols,
+       partials_.data() + work.partial + rows.begin / kPanelRows * cols},
+      row_sums_.data() + work.row_sums + rows.begin);
 }
 
 void Schedule::run(const LossRows& work, const VectorKernels& kernels, Range rows) {

@@ -30,7 +30,7 @@ class HostData final : public ResidentData {
 /// panel is in a core's own cache, before the next panel; only then come the weight gradients,
 /// which sum over all rows, and last the optimiser. A step is three parallel regions that way,
 /// however deep the model, instead of several for each layer, each sweeping the whole batch through
-/// memory.
+/// memory. Only a gradient that needs means over the batch first costs a phase more.
 ///
 /// Panels and stripes are cut by shape alone, so that results do not depend on the threads.
 class Schedule {
@@ -39,6 +39,11 @@ class Schedule {
   void add(const GatherRows& op) { add_row_operation(op, op.x.rows); }
   void add(const DenseForward& op) { add_row_operation(op, op.y.rows); }
   void add(const RowLosses& op) { add_row_operation(op, op.z.rows); }
+  void add(const CorruptBatch& op) { add_row_operation(op, op.noisy.rows); }
+  void add(const KeepLargest& op) { add_row_operation(op, op.y.rows); }
+  void add(const GaussianSample& op) { add_row_operation(op, op.z.rows); }
+  void add(const SparsityBackward& op);
+  void add(const GaussianBackward& op);
   void add(const ReconstructionLoss& op);
   void add(const DenseBackward& op);
   void add(const OptimizerStep& op);
@@ -49,7 +54,8 @@ class Schedule {
   void clear();
 
  private:
-  /// Column sums of a panel after the other, to be added up when all panels are done.
+  /// Column sums of a panel after the other, to be added up when all panels are done: to `sums`, or
+  /// where that is null, in place of the first panel's.
   struct ColumnSums {
     std::size_t partial = 0;  ///< where in partials_: (panels, cols)
     std::int64_t panels = 0;
@@ -71,8 +77,24 @@ class Schedule {
     DenseBackward op;
     std::size_t partial = 0;
   };
+  /// What a gradient in the next phase needs of the whole batch.
+  template <typename Operation>
+  struct StatisticRows {
+    Operation op;
+    std::size_t partial = 0;
+  };
+  template <typename Operation>
+  struct CodeGradientRows {
+    Operation op;
+    std::size_t statistics = 0;  ///< where in partials_, if needs_means(op)
+    std::size_t row_sums = 0;
+    std::size_t partial = 0;
+  };
   using RowOperation =
-      std::variant<GatherBatch, GatherRows, DenseForward, RowLosses, LossRows, InputGradientRows>;
+      std::variant<GatherBatch, GatherRows, DenseForward, RowLosses, LossRows, InputGradientRows,
+                   CorruptBatch, KeepLargest, GaussianSample, StatisticRows<SparsityBackward>,
+                   StatisticRows<GaussianBackward>, CodeGradientRows<SparsityBackward>,
+                   CodeGradientRows<GaussianBackward>>;
 
   struct Phase {
     std::int64_t rows = 0;
@@ -91,12 +113,24 @@ class Schedule {
   Phase& phase_for_rows(std::int64_t rows);
   Phase& new_phase(std::int64_t rows);
   void add_row_operation(const RowOperation& operation, std::int64_t rows);
+  template <typename Operation>
+  void add_code_gradient(const Operation& op, std::int64_t rows, std::int64_t statistics,
+                         std::int64_t row_sums, std::int64_t cols, double* sum);
   std::size_t add_column_sums(Phase& phase, std::int64_t rows, std::int64_t cols, float* sums);
 
   static void run(const GatherBatch& op, const VectorKernels& kernels, Range rows);
   static void run(const GatherRows& op, const VectorKernels& kernels, Range rows);
   static void run(const DenseForward& op, const VectorKernels& kernels, Range rows);
   static void run(const RowLosses& op, const VectorKernels& kernels, Range rows);
+  static void run(const CorruptBatch& op, const VectorKernels& kernels, Range rows);
+  static void run(const KeepLargest& op, const VectorKernels& kernels, Range rows);
+  static void run(const GaussianSample& op, const VectorKernels& kernels, Range rows);
+  void run(const StatisticRows<SparsityBackward>& work, const VectorKernels& kernels, Range rows);
+  void run(const StatisticRows<GaussianBackward>& work, const VectorKernels& kernels, Range rows);
+  void run(const CodeGradientRows<SparsityBackward>& work, const VectorKernels& kernels,
+           Range rows);
+  void run(const CodeGradientRows<GaussianBackward>& work, const VectorKernels& kernels,
+           Range rows);
   void run(const LossRows& work, const VectorKernels& kernels, Range rows);
   void run(const InputGradientRows& work, const VectorKernels& kernels, Range rows);
 

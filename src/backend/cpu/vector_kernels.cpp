@@ -8,9 +8,15 @@
 #include <cstring>
 
 #include "activations.hpp"
+#include "gaussian.hpp"
 #include "losses.hpp"
 #include "math.hpp"
+#include "noise.hpp"
+#include "normal.hpp"
 #include "optimizers.hpp"
+#include "ordering.hpp"
+#include "philox.hpp"
+#include "sparsity.hpp"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -122,6 +128,296 @@ void loss(const LossTile& tile, double* row_losses) {
       }
     });
   });
+}
+
+// ── Random numbers, sparse and Gaussian codes ───────────────────────────────────────────────────
+
+/// Philox blocks that are made side by side, and the numbers in them.
+constexpr std::int64_t kBlocks = 64;
+constexpr std::int64_t kDraws = 4 * kBlocks;
+
+AE_HOST_DEVICE std::int64_t smaller(std::int64_t a, std::int64_t b) {
+  return a < b ? a : b;
+}
+
+/// words[i][b] is word i of block first_block + b.
+AE_HOST_DEVICE void make_words(const RandomStream& stream, std::uint32_t first_block,
+                               std::int64_t blocks, std::uint32_t (&words)[4][kBlocks]) {
+#pragma omp simd
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    const Philox::Words made = stream.words(first_block + static_cast<std::uint32_t>(b));
+    words[0][b] = made.word[0];
+    words[1][b] = made.word[1];
+    words[2][b] = made.word[2];
+    words[3][b] = made.word[3];
+  }
+}
+
+/// draws[4·b + i] is number i of block first_block + b.
+AE_HOST_DEVICE void draw(const RandomStream& stream, std::uint32_t first_block, std::int64_t blocks,
+                         std::uint32_t (&draws)[kDraws]) {
+  std::uint32_t words[4][kBlocks];
+  make_words(stream, first_block, blocks, words);
+#pragma omp simd
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    draws[4 * b] = words[0][b];
+    draws[4 * b + 1] = words[1][b];
+    draws[4 * b + 2] = words[2][b];
+    draws[4 * b + 3] = words[3][b];
+  }
+}
+
+AE_HOST_DEVICE void draw(const RandomStream& stream, std::uint32_t first_block, std::int64_t blocks,
+                         float (&draws)[kDraws]) {
+  std::uint32_t words[4][kBlocks];
+  make_words(stream, first_block, blocks, words);
+#pragma omp simd
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    const NormalPair low = normal_pair(words[0][b], words[1][b]);
+    const NormalPair high = normal_pair(words[2][b], words[3][b]);
+    draws[4 * b] = low.first;
+    draws[4 * b + 1] = low.second;
+    draws[4 * b + 2] = high.first;
+    draws[4 * b + 3] = high.second;
+  }
+}
+
+/// Calls body(at, size, draws) for stretches of `count` numbers from number `first` on, of words or
+/// of normal numbers, as `Draw` says: draws[i] is number first + at + i.
+template <typename Draw, typename Body>
+AE_HOST_DEVICE void for_draws(const RandomStream& stream, std::int64_t first, std::int64_t count,
+                              const Body& body) {
+  Draw draws[kDraws];
+  for (std::int64_t at = 0; at < count;) {
+    const std::int64_t before = (first + at) % 4;  // numbers of the first block that came earlier
+    const std::int64_t size = smaller(kDraws - before, count - at);
+    draw(stream, static_cast<std::uint32_t>((first + at) / 4), (before + size + 3) / 4, draws);
+    body(at, size, draws + before);
+    at += size;
+  }
+}
+
+template <typename Formula, typename Draw>
+void corrupt(float amount, const RandomStream& stream, std::int64_t first, const float* clean,
+             float* noisy, std::int64_t count) {
+  for_draws<Draw>(stream, first, count, [&](std::int64_t at, std::int64_t size, const Draw* draws) {
+    const float* from = clean + at;
+    float* to = noisy + at;
+#pragma omp simd
+    for (std::int64_t i = 0; i < size; ++i) {
+      to[i] = Formula::value(from[i], amount, draws[i]);
+    }
+  });
+}
+
+void corrupt(const NoiseOptions& noise, const RandomStream& stream, std::int64_t first,
+             const float* clean, float* noisy, std::int64_t count) {
+  noises::for_noise(noise.kind, [&]<typename Formula>() {
+    if constexpr (Formula::kDraw == noises::Draw::nothing) {
+      if (noisy == clean) return;
+      std::memcpy(noisy, clean, static_cast<std::size_t>(count) * sizeof(float));
+    } else if constexpr (Formula::kDraw == noises::Draw::word) {
+      corrupt<Formula, std::uint32_t>(noise.amount, stream, first, clean, noisy, count);
+    } else {
+      corrupt<Formula, float>(noise.amount, stream, first, clean, noisy, count);
+    }
+  });
+}
+
+AE_HOST_DEVICE std::uint32_t ordered_value(float value) {
+  return ordered(__builtin_bit_cast(std::uint32_t, value));
+}
+
+/// How many values of a row are at or above `bound`, in the order of ordered().
+AE_HOST_DEVICE std::int64_t count_from(const float* row, std::int64_t cols, std::uint32_t bound) {
+  std::uint32_t count = 0;
+#pragma omp simd reduction(+ : count)
+  for (std::int64_t c = 0; c < cols; ++c) count += ordered_value(row[c]) >= bound ? 1U : 0U;
+  return count;
+}
+
+/// The k-th largest value is found bit by bit from the top: a bit of it is one if k values or more
+/// are at or above what that makes. Where a count is k, what is below can go.
+void keep_largest(std::int64_t k, const Tile& y) {
+  for (std::int64_t r = 0; r < y.rows; ++r) {
+    float* row = y.data + r * y.stride;
+    std::uint32_t bound = 0;
+    std::int64_t left = y.cols;  // values at or above it
+    for (int bit = 31; bit >= 0 && left != k; --bit) {
+      const std::uint32_t higher = bound | std::uint32_t{1} << bit;
+      const std::int64_t count = count_from(row, y.cols, higher);
+      if (count < k) continue;
+      bound = higher;
+      left = count;
+    }
+#pragma omp simd
+    for (std::int64_t c = 0; c < y.cols; ++c)
+      row[c] = ordered_value(row[c]) < bound ? 0.0F : row[c];
+    // More than k are left only where several equal the bound: the last of them go.
+    for (std::int64_t c = y.cols - 1; left > k; --c) {
+      if (ordered_value(row[c]) != bound) continue;
+      row[c] = 0.0F;
+      --left;
+    }
+  }
+}
+
+void sum_activations(const ConstTile& y, float* column_sums) {
+  for (std::int64_t c = 0; c < y.cols; ++c) column_sums[c] = 0.0F;
+  for (std::int64_t row = 0; row < y.rows; ++row) {
+    const float* values = y.data + row * y.stride;
+#pragma omp simd
+    for (std::int64_t c = 0; c < y.cols; ++c) column_sums[c] += values[c];
+  }
+}
+
+void sum_divergences(const ConstTile& h, float* column_sums) {
+  const std::int64_t latent = h.cols / 2;
+  for (std::int64_t c = 0; c < latent; ++c) column_sums[c] = 0.0F;
+  for (std::int64_t row = 0; row < h.rows; ++row) {
+    const float* mu = h.data + row * h.stride;
+    const float* lambda = mu + latent;
+#pragma omp simd
+    for (std::int64_t c = 0; c < latent; ++c) {
+      column_sums[c] += gaussian::divergence(mu[c], lambda[c]);
+    }
+  }
+}
+
+template <typename Formula>
+void sparsity_gradient(const SparsityTile& tile, double* row_penalties, double* column_penalty) {
+  constexpr std::int64_t kColumns = 128;  // that share a stretch
+  const sparsity::Rates rates = tile.rates;
+  const std::int64_t cols = tile.y.cols;
+  double of_columns = 0;
+  for (std::int64_t row = 0; row < tile.y.rows; ++row) row_penalties[row] = 0;
+  for (std::int64_t begin = 0; begin < cols; begin += kColumns) {
+    const std::int64_t count = smaller(kColumns, cols - begin);
+    float* sums = tile.column_sums + begin;
+    float of_mean[kColumns];
+    for (std::int64_t i = 0; i < count; ++i) sums[i] = of_mean[i] = 0.0F;
+    if (tile.activation_sums != nullptr) {
+      const float* activation_sums = tile.activation_sums + begin;
+      float divergence = 0.0F;
+#pragma omp simd reduction(+ : divergence)
+      for (std::int64_t i = 0; i < count; ++i) {
+        const float mean = sparsity::mean_activation(activation_sums[i], rates);
+        of_mean[i] = sparsity::mean_gradient(mean, rates);
+        divergence += sparsity::divergence(rates.rho, mean);
+      }
+      of_columns += static_cast<double>(divergence);
+    }
+    for (std::int64_t row = 0; row < tile.y.rows; ++row) {
+      const std::int64_t offset = row * tile.y.stride + begin;
+      const float* y = tile.y.data + offset;
+      const float* saved = tile.saved + offset;
+      float* dz = tile.dz + offset;
+      float size = 0.0F;
+#pragma omp simd reduction(+ : size)
+      for (std::int64_t i = 0; i < count; ++i) {
+        const float gradient =
+            sparsity::gradient(y[i], dz[i], Formula::slope(saved[i]), of_mean[i], rates);
+        dz[i] = gradient;
+        sums[i] += gradient;
+        size += fabsf(y[i]);
+      }
+      row_penalties[row] += static_cast<double>(rates.l1 * size);
+    }
+  }
+  if (column_penalty != nullptr) *column_penalty = rates.kl * of_columns;
+}
+
+void sparsity_gradient(const SparsityTile& tile, double* row_penalties, double* column_penalty) {
+  for_activation(tile.activation, [&]<typename Formula>() {
+    sparsity_gradient<Formula>(tile, row_penalties, column_penalty);
+  });
+}
+
+/// Calls body(row, col, count, normals) for stretches of the code's rows: normals[i] belongs to
+/// column col + i.
+template <typename Body>
+AE_HOST_DEVICE void for_normals(const GaussianTile& code, const Body& body) {
+  const std::int64_t latent = code.h.cols / 2;
+  for_draws<float>(code.stream, code.first, code.h.rows * latent,
+                   [&](std::int64_t at, std::int64_t size, const float* normals) {
+                     for (std::int64_t done = 0; done < size;) {
+                       const std::int64_t row = (at + done) / latent;
+                       const std::int64_t col = (at + done) % latent;
+                       const std::int64_t count = smaller(latent - col, size - done);
+                       body(row, col, count, normals + done);
+                       done += count;
+                     }
+                   });
+}
+
+void divergences(const ConstTile& h, double* kl) {
+  const std::int64_t latent = h.cols / 2;
+  for (std::int64_t row = 0; row < h.rows; ++row) {
+    const float* mu = h.data + row * h.stride;
+    const float* lambda = mu + latent;
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t c = 0; c < latent; ++c) sum += gaussian::divergence(mu[c], lambda[c]);
+    kl[row] = static_cast<double>(sum);
+  }
+}
+
+void gaussian_sample(const GaussianTile& code, bool mean_only, float* z, double* kl) {
+  const ConstTile& h = code.h;
+  const std::int64_t latent = h.cols / 2;
+  if (mean_only) {
+    for (std::int64_t row = 0; row < h.rows; ++row) {
+      for (std::int64_t c = 0; c < latent; ++c) z[row * latent + c] = h.data[row * h.stride + c];
+    }
+  } else {
+    for_normals(code,
+                [&](std::int64_t row, std::int64_t col, std::int64_t count, const float* normals) {
+                  const float* mu = h.data + row * h.stride + col;
+                  const float* lambda = mu + latent;
+                  float* out = z + row * latent + col;
+#pragma omp simd
+                  for (std::int64_t i = 0; i < count; ++i) {
+                    out[i] = gaussian::sample(mu[i], lambda[i], normals[i]);
+                  }
+                });
+  }
+  if (kl != nullptr) divergences(h, kl);
+}
+
+void gaussian_gradient(const GaussianGradientTile& tile, double* kl) {
+  const ConstTile& h = tile.code.h;
+  const std::int64_t latent = h.cols / 2;
+  const float weight = tile.weight;
+  for (std::int64_t c = 0; c < 2 * latent; ++c) tile.column_sums[c] = 0.0F;
+  for_normals(tile.code, [&](std::int64_t row, std::int64_t col, std::int64_t count,
+                             const float* normals) {
+    const float* mu = h.data + row * h.stride + col;
+    const float* lambda = mu + latent;
+    const float* dz = tile.dz + row * latent + col;
+    float* dmu = tile.dh + row * 2 * latent + col;
+    float* dlambda = dmu + latent;
+    float* mu_sums = tile.column_sums + col;
+    float* lambda_sums = mu_sums + latent;
+    float weights[kDraws];
+    for (std::int64_t i = 0; i < count; ++i) weights[i] = weight;
+    if (tile.divergence_sums != nullptr) {
+      const float* sums = tile.divergence_sums + col;
+#pragma omp simd
+      for (std::int64_t i = 0; i < count; ++i) {
+        weights[i] = sums[i] < tile.free_bits ? 0.0F : weight;
+      }
+    }
+#pragma omp simd
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float of_mu = gaussian::mean_gradient(mu[i], dz[i], weights[i]);
+      const float of_lambda = gaussian::variance_gradient(lambda[i], dz[i], normals[i], weights[i]);
+      dmu[i] = of_mu;
+      dlambda[i] = of_lambda;
+      mu_sums[i] += of_mu;
+      lambda_sums[i] += of_lambda;
+    }
+  });
+  divergences(h, kl);
 }
 
 template <typename Rule>
@@ -346,8 +642,20 @@ void sparse_weight_gradient(const ConstTile& x, const float* dz, std::int64_t un
 }  // namespace
 
 extern const VectorKernels kernels;
-const VectorKernels kernels{
-    AE_TEXT(AE_ISA), convert_bytes,  bias_activation,       activation_gradient, loss,
-    optimize,        sparse_forward, sparse_weight_gradient};
+const VectorKernels kernels{AE_TEXT(AE_ISA),
+                            convert_bytes,
+                            bias_activation,
+                            activation_gradient,
+                            loss,
+                            corrupt,
+                            keep_largest,
+                            sum_activations,
+                            sum_divergences,
+                            sparsity_gradient,
+                            gaussian_sample,
+                            gaussian_gradient,
+                            optimize,
+                            sparse_forward,
+                            sparse_weight_gradient};
 
 }  // namespace ae::cpu::AE_ISA

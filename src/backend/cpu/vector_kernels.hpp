@@ -7,6 +7,8 @@
 #include "ae/train.hpp"
 
 #include "optimizers.hpp"
+#include "philox.hpp"
+#include "sparsity.hpp"
 
 namespace ae::cpu {
 
@@ -37,6 +39,35 @@ struct LossTile {
   float* column_sums;  ///< of dz over these rows, overwritten; null if dz is
 };
 
+/// SparsityBackward for some rows of a batch, all columns.
+struct SparsityTile {
+  Activation activation;
+  sparsity::Rates rates;
+  ConstTile y;
+  const float* saved;            ///< laid out like y, which it is unless the slope needs z
+  const float* activation_sums;  ///< of y's columns over the whole batch; null where kl is 0
+  float* dz;                     ///< holds dy; laid out like y
+  float* column_sums;            ///< of dz over these rows, overwritten
+};
+
+/// Rows of a Gaussian code h = [μ | λ], whose first normal number is number `first` of the stream.
+struct GaussianTile {
+  ConstTile h;
+  RandomStream stream;
+  std::int64_t first;
+};
+
+/// GaussianBackward for such rows; everything is contiguous.
+struct GaussianGradientTile {
+  GaussianTile code;
+  const float* dz;
+  float weight;                  ///< of the divergence
+  float free_bits;               ///< of a column's divergence, summed over the whole batch
+  const float* divergence_sums;  ///< of the columns over the whole batch; null where none are free
+  float* dh;
+  float* column_sums;  ///< of dh over these rows, overwritten
+};
+
 /// The loops that oneDNN has no part in, compiled once per instruction set from vector_kernels.cpp
 /// and chosen when the program starts. Each works on the calling thread, on the share it is given.
 struct VectorKernels {
@@ -56,6 +87,29 @@ struct VectorKernels {
 
   /// Per row r, the row's loss goes to row_losses[r].
   void (*loss)(const LossTile& tile, double* row_losses);
+
+  /// noisy[i] = clean[i] with noise, value i being number first + i of the stream.
+  void (*corrupt)(const NoiseOptions& noise, const RandomStream& stream, std::int64_t first,
+                  const float* clean, float* noisy, std::int64_t count);
+
+  /// See KeepLargest; k < y.cols.
+  void (*keep_largest)(std::int64_t k, const Tile& y);
+
+  /// column_sums = Σ over the tile's rows of y, or of the divergence of a Gaussian code h.
+  void (*sum_activations)(const ConstTile& y, float* column_sums);
+  void (*sum_divergences)(const ConstTile& h, float* column_sums);
+
+  /// Per row r, what its values cost goes to row_penalties[r]; what the columns cost the whole
+  /// batch goes to *column_penalty, unless that is null.
+  void (*sparsity_gradient)(const SparsityTile& tile, double* row_penalties,
+                            double* column_penalty);
+
+  /// z, contiguous, is drawn from the code, or its means; per row r, the divergence goes to kl[r],
+  /// unless kl is null.
+  void (*gaussian_sample)(const GaussianTile& code, bool mean_only, float* z, double* kl);
+
+  /// Per row r, the divergence goes to kl[r].
+  void (*gaussian_gradient)(const GaussianGradientTile& tile, double* kl);
 
   /// An optimiser's step; `first` and `second` as in OptimizerStep.
   void (*optimize)(Optimizer optimizer, const optimizers::StepRates& rates, float* parameters,

@@ -109,6 +109,74 @@ void KernelBackend::row_losses(const RowLosses& op) {
                                       op.sums, op.z.rows, op.z.cols, stream());
 }
 
+void KernelBackend::corrupt_batch(const CorruptBatch& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "noise");
+  corrupt(op.noise, {op.seed, op.step, op.first_row * op.clean.cols}, op.clean.data, op.noisy.data,
+          op.clean.size(), stream());
+}
+
+void KernelBackend::keep_largest(const KeepLargest& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "keep largest");
+  ae::AE_DEVICE_NAMESPACE::keep_largest(op.k, op.y.data, op.y.rows, op.y.cols, stream());
+}
+
+void KernelBackend::sparsity_backward(const SparsityBackward& op) {
+  const std::int64_t rows = op.y.rows;
+  const std::int64_t units = op.y.cols;
+  const ColumnSumScratch scratch = scratch_for(rows, units);
+  float* const sums = needs_means(op) ? code_statistics(units) : nullptr;
+  if (planning_) return;
+  const Range range(*this, "sparsity", op.layer);
+  if (sums != nullptr) sum_activations(op.y.data, rows, units, sums, scratch, stream());
+  sparsity_gradient({.sparsity = op.sparsity,
+                     .kept_largest = op.kept_largest,
+                     .activation = op.activation,
+                     .y = op.y.data,
+                     .saved = saved_output(op),
+                     .activation_sums = sums,
+                     .dy = op.dy.data,
+                     .dbias = op.dbias,
+                     .penalty_sum = op.penalty_sum},
+                    rows, units, scratch, stream());
+}
+
+void KernelBackend::gaussian_sample(const GaussianSample& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "sample");
+  ae::AE_DEVICE_NAMESPACE::gaussian_sample({.h = op.h.data,
+                                            .random = {op.seed, op.step, op.first_row * op.z.cols},
+                                            .mean_only = op.mean_only,
+                                            .z = op.z.data,
+                                            .kl = op.kl},
+                                           op.z.rows, op.z.cols, stream());
+}
+
+void KernelBackend::gaussian_backward(const GaussianBackward& op) {
+  const std::int64_t rows = op.dz.rows;
+  const std::int64_t latent = op.dz.cols;
+  const ColumnSumScratch scratch = scratch_for(rows, 2 * latent);
+  float* const sums = needs_means(op) ? code_statistics(latent) : nullptr;
+  if (planning_) return;
+  const Range range(*this, "sample backward", op.layer);
+  if (sums != nullptr) sum_divergences(op.h.data, rows, latent, sums, scratch, stream());
+  gaussian_gradient({.h = op.h.data,
+                     .dz = op.dz.data,
+                     .random = {op.seed, op.step},
+                     .kl_scale = op.kl_scale,
+                     .warm_up_steps = op.warm_up_steps,
+                     .free_bits = op.free_bits,
+                     .divergence_sums = sums,
+                     .dh = op.dh.data,
+                     .dbias = op.dbias,
+                     .kl_sum = op.kl_sum},
+                    rows, latent, scratch, stream());
+}
+
 void KernelBackend::optimizer_step(const OptimizerStep& op) {
   unsigned* counter = optimizer_counter();
   if (planning_) return;
@@ -160,6 +228,11 @@ ColumnSumScratch KernelBackend::scratch_for(std::int64_t rows, std::int64_t cols
 unsigned* KernelBackend::optimizer_counter() {
   grow(optimizer_counter_, 1, /*zeroed=*/true);
   return optimizer_counter_.data;
+}
+
+float* KernelBackend::code_statistics(std::int64_t cols) {
+  grow(code_statistics_, cols, /*zeroed=*/false);
+  return code_statistics_.data;
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

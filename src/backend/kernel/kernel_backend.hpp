@@ -51,6 +51,11 @@ class KernelBackend : public Backend {
   void dense_backward(const DenseBackward& op) override;
   void reconstruction_loss(const ReconstructionLoss& op) override;
   void row_losses(const RowLosses& op) override;
+  void corrupt_batch(const CorruptBatch& op) override;
+  void keep_largest(const KeepLargest& op) override;
+  void sparsity_backward(const SparsityBackward& op) override;
+  void gaussian_sample(const GaussianSample& op) override;
+  void gaussian_backward(const GaussianBackward& op) override;
   void optimizer_step(const OptimizerStep& op) override;
 
  protected:
@@ -99,6 +104,7 @@ class KernelBackend : public Backend {
   void grow(Scratch<T>& scratch, std::int64_t size, bool zeroed);
   [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols);
   [[nodiscard]] unsigned* optimizer_counter();
+  [[nodiscard]] float* code_statistics(std::int64_t cols);
 
   bool planning_ = false;
   std::vector<void*> owned_;
@@ -106,6 +112,7 @@ class KernelBackend : public Backend {
   Scratch<double> losses_;
   Scratch<unsigned> counters_;
   Scratch<unsigned> optimizer_counter_;
+  Scratch<float> code_statistics_;
 };
 
 }  // namespace ae::AE_DEVICE_NAMESPACE
