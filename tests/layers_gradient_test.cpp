@@ -1,0 +1,486 @@
+// The gradients of networks of every kind of layer, and of every part of the objective, against
+// finite differences. The objective is written here once more in double, from the definitions in
+// the public headers, for whole batches, since some of its parts are means over them.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "ae/model.hpp"
+#include "ae/train.hpp"
+
+#include "backend/backend.hpp"
+#include "backends.hpp"
+#include "codes_oracle.hpp"
+#include "model/network.hpp"
+#include "numbers.hpp"
+#include "train/evaluation.hpp"
+
+namespace ae {
+namespace {
+
+using test::CodesOracle;
+using test::Target;
+
+constexpr std::int64_t kRows = 4;
+constexpr std::uint64_t kSeed = 77;
+constexpr std::int64_t kStep = 3;
+
+using Row = std::vector<double>;
+using Batch = std::vector<Row>;
+
+double activate(Activation activation, double z) {
+  switch (activation) {
+    case Activation::relu:
+      return z > 0 ? z : 0;
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-z));
+    case Activation::tanh:
+      return std::tanh(z);
+    case Activation::silu:
+      return z / (1 + std::exp(-z));
+    case Activation::identity:
+      return z;
+    default:
+      return std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
+/// Height, width and channels of a shape.
+struct Extents {
+  std::int64_t height;
+  std::int64_t width;
+  std::int64_t channels;
+
+  explicit Extents(const Shape& shape)
+      : height(shape[0]), width(shape[1]), channels(shape.size() == 2 ? 1 : shape[2]) {}
+  [[nodiscard]] std::size_t at(std::int64_t y, std::int64_t x, std::int64_t c) const {
+    return static_cast<std::size_t>((y * width + x) * channels + c);
+  }
+};
+
+/// The objective of a batch: what training makes smaller.
+class DoubleObjective {
+ public:
+  DoubleObjective(const ModelSpec& spec, const Objective& objective, const Batch& inputs,
+                  const Batch& targets)
+      : layers_(spec.layers()),
+        slices_(layer_slices(spec)),
+        encoder_(spec.encoder.size()),
+        objective_(objective),
+        inputs_(inputs),
+        targets_(targets) {}
+
+  /// For those parameters, and how near it comes to a kink, where there is no derivative.
+  double value(const std::vector<double>& parameters) {
+    parameters_ = &parameters;
+    nearest_kink = std::numeric_limits<double>::infinity();
+    double total = 0;
+    Batch batch = inputs_;
+    for (layer_ = 0; layer_ < layers_.size(); ++layer_) {
+      batch = std::visit([&](const auto& layer) { return output(layer, batch); }, layers_[layer_]);
+      const bool is_code = layer_ + 1 == encoder_;
+      if (is_code) total += sparsity(batch) + static_cast<double>(objective_.gradient_scale) * kl_;
+    }
+    const auto scale = static_cast<double>(objective_.gradient_scale);
+    for (std::size_t row = 0; row < batch.size(); ++row) {
+      for (std::size_t i = 0; i < batch[row].size(); ++i) {
+        const double y = batch[row][i];
+        const double t = targets_[row][i];
+        total +=
+            scale * (objective_.loss == Loss::bce ? -t * std::log(y) - (1 - t) * std::log(1 - y)
+                                                  : (y - t) * (y - t));
+      }
+    }
+    return total;
+  }
+
+  double nearest_kink = 0;
+
+ private:
+  [[nodiscard]] double weight(std::int64_t at) const {
+    return (*parameters_)[static_cast<std::size_t>(slices_[layer_].weight + at)];
+  }
+  [[nodiscard]] double bias(std::int64_t at) const {
+    return (*parameters_)[static_cast<std::size_t>(slices_[layer_].bias + at)];
+  }
+  double activated(Activation activation, double z) {
+    if (activation == Activation::relu) nearest_kink = std::min(nearest_kink, std::abs(z));
+    return activate(activation, z);
+  }
+
+  Batch affine(const Batch& batch, std::int64_t units, Activation activation) {
+    Batch result;
+    for (const Row& x : batch) {
+      Row y;
+      for (std::int64_t unit = 0; unit < units; ++unit) {
+        double z = bias(unit);
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          z += x[i] * weight(static_cast<std::int64_t>(i) * units + unit);
+        }
+        y.push_back(activated(activation, z));
+      }
+      result.push_back(y);
+    }
+    return result;
+  }
+
+  Batch output(const DenseSpec& layer, const Batch& batch) {
+    return affine(batch, layer.units, layer.activation);
+  }
+
+  Batch output(const ConvolutionSpec& layer, const Batch& batch) {
+    const Extents from(slices_[layer_].input_shape);
+    const Extents to(slices_[layer_].output_shape);
+    // The larger image, over which windows of the smaller map slide.
+    const Extents& image = layer.transposed ? to : from;
+    const Extents& map = layer.transposed ? from : to;
+    const auto before = [&](std::int64_t pixels, std::int64_t windows, std::int64_t kernel) {
+      const std::int64_t missing = (windows - 1) * layer.stride + kernel - pixels;
+      return layer.padding == Padding::same && missing > 0 ? missing / 2 : 0;
+    };
+    const std::int64_t top = before(image.height, map.height, layer.kernel_height);
+    const std::int64_t left = before(image.width, map.width, layer.kernel_width);
+    Batch result;
+    for (const Row& x : batch) {
+      Row z(static_cast<std::size_t>(to.height * to.width * to.channels));
+      for (std::size_t i = 0; i < z.size(); ++i) {
+        z[i] = bias(static_cast<std::int64_t>(i) % to.channels);
+      }
+      for (std::int64_t my = 0; my < map.height; ++my) {
+        for (std::int64_t mx = 0; mx < map.width; ++mx) {
+          for (std::int64_t ky = 0; ky < layer.kernel_height; ++ky) {
+            for (std::int64_t kx = 0; kx < layer.kernel_width; ++kx) {
+              const std::int64_t iy = my * layer.stride + ky - top;
+              const std::int64_t ix = mx * layer.stride + kx - left;
+              if (iy < 0 || iy >= image.height || ix < 0 || ix >= image.width) continue;
+              for (std::int64_t c = 0; c < image.channels; ++c) {
+                for (std::int64_t o = 0; o < map.channels; ++o) {
+                  const double w = weight(
+                      ((ky * layer.kernel_width + kx) * image.channels + c) * map.channels + o);
+                  const std::size_t in_image = image.at(iy, ix, c);
+                  const std::size_t in_map = map.at(my, mx, o);
+                  if (layer.transposed) {
+                    z[in_image] += x[in_map] * w;
+                  } else {
+                    z[in_map] += x[in_image] * w;
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+      for (double& value : z) value = activated(layer.activation, value);
+      result.push_back(z);
+    }
+    return result;
+  }
+
+  Batch output(const MaxPoolSpec& layer, const Batch& batch) {
+    const Extents from(slices_[layer_].input_shape);
+    const Extents to(slices_[layer_].output_shape);
+    Batch result;
+    for (const Row& x : batch) {
+      Row y;
+      for (std::int64_t oy = 0; oy < to.height; ++oy) {
+        for (std::int64_t ox = 0; ox < to.width; ++ox) {
+          for (std::int64_t c = 0; c < to.channels; ++c) {
+            std::vector<double> window;
+            for (std::int64_t iy = oy * layer.size;
+                 iy < std::min((oy + 1) * layer.size, from.height); ++iy) {
+              for (std::int64_t ix = ox * layer.size;
+                   ix < std::min((ox + 1) * layer.size, from.width); ++ix) {
+                window.push_back(x[from.at(iy, ix, c)]);
+              }
+            }
+            std::sort(window.rbegin(), window.rend());
+            // Of two zeros, as relu makes, either may be the largest: neither moves.
+            if (window.size() > 1 && window[0] != window[1]) {
+              nearest_kink = std::min(nearest_kink, window[0] - window[1]);
+            }
+            y.push_back(window[0]);
+          }
+        }
+      }
+      result.push_back(y);
+    }
+    return result;
+  }
+
+  Batch output(const UpsampleSpec& layer, const Batch& batch) {
+    const Extents from(slices_[layer_].input_shape);
+    const Extents to(slices_[layer_].output_shape);
+    Batch result;
+    for (const Row& x : batch) {
+      Row y;
+      for (std::int64_t oy = 0; oy < to.height; ++oy) {
+        for (std::int64_t ox = 0; ox < to.width; ++ox) {
+          for (std::int64_t c = 0; c < to.channels; ++c) {
+            y.push_back(x[from.at(oy / layer.factor, ox / layer.factor, c)]);
+          }
+        }
+      }
+      result.push_back(y);
+    }
+    return result;
+  }
+
+  Batch output(const FlattenSpec& /*layer*/, const Batch& batch) { return batch; }
+  Batch output(const ReshapeSpec& /*layer*/, const Batch& batch) { return batch; }
+
+  Batch output(const GaussianSpec& layer, const Batch& batch) {
+    const Batch h = affine(batch, 2 * layer.units, Activation::identity);
+    Batch result;
+    std::int64_t number = 0;
+    std::vector<double> kl(static_cast<std::size_t>(layer.units));
+    for (const Row& row : h) {
+      Row z;
+      for (std::int64_t j = 0; j < layer.units; ++j) {
+        const double mu = row[static_cast<std::size_t>(j)];
+        const double lambda = row[static_cast<std::size_t>(layer.units + j)];
+        z.push_back(mu + std::exp(lambda / 2) *
+                             CodesOracle::normal(kSeed, RandomPurpose::code, kStep, number++));
+        kl[static_cast<std::size_t>(j)] += (mu * mu + std::exp(lambda) - 1 - lambda) / 2;
+      }
+      result.push_back(z);
+    }
+    double beta = static_cast<double>(objective_.beta);
+    if (objective_.warm_up_steps > kStep + 1) {
+      beta *= static_cast<double>(kStep + 1) / static_cast<double>(objective_.warm_up_steps);
+    }
+    kl_ = 0;
+    for (const double of_unit : kl) {
+      const double above = of_unit / kRows - static_cast<double>(objective_.free_bits);
+      if (objective_.free_bits > 0) nearest_kink = std::min(nearest_kink, std::abs(above));
+      if (objective_.free_bits <= 0 || above > 0) kl_ += beta * of_unit;
+    }
+    return result;
+  }
+
+  Batch output(const TopKSpec& layer, const Batch& batch) {
+    Batch result = batch;
+    for (Row& row : result) {
+      Row sorted = row;
+      std::sort(sorted.rbegin(), sorted.rend());
+      const auto k = static_cast<std::size_t>(layer.k);
+      if (k >= row.size()) continue;
+      nearest_kink = std::min(nearest_kink, sorted[k - 1] - sorted[k]);
+      for (double& value : row) value = value >= sorted[k - 1] ? value : 0;
+    }
+    return result;
+  }
+
+  double sparsity(const Batch& code) {
+    double penalty = 0;
+    const auto rho = static_cast<double>(objective_.sparsity.rho);
+    for (std::size_t j = 0; j < code.front().size(); ++j) {
+      double sum = 0;
+      double absolute = 0;
+      for (const Row& row : code) {
+        sum += row[j];
+        absolute += std::abs(row[j]);
+      }
+      penalty += static_cast<double>(objective_.sparsity.l1) * absolute / kRows;
+      if (objective_.sparsity.kl > 0) {
+        const double mean = sum / kRows;
+        penalty += static_cast<double>(objective_.sparsity.kl) *
+                   (rho * std::log(rho / mean) + (1 - rho) * std::log((1 - rho) / (1 - mean)));
+      }
+    }
+    return penalty;
+  }
+
+  std::vector<LayerSpec> layers_;
+  std::vector<LayerSlice> slices_;
+  std::size_t encoder_;
+  Objective objective_;
+  const Batch& inputs_;
+  const Batch& targets_;
+  const std::vector<double>* parameters_ = nullptr;
+  std::size_t layer_ = 0;
+  double kl_ = 0;
+};
+
+Batch random_batch(std::int64_t cols, std::uint64_t seed) {
+  test::Numbers numbers(static_cast<std::uint32_t>(seed));
+  Batch batch;
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    const std::vector<float> values = numbers.vector(cols, 0, 1);
+    batch.emplace_back(values.begin(), values.end());
+  }
+  return batch;
+}
+
+std::vector<float> flat(const Batch& batch) {
+  std::vector<float> values;
+  for (const Row& row : batch) values.insert(values.end(), row.begin(), row.end());
+  return values;
+}
+
+Model random_model(const ModelSpec& spec, std::uint64_t seed) {
+  Model model = Model::initialize(spec, seed);
+  test::Numbers numbers(static_cast<std::uint32_t>(seed + 1000));
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    const std::vector<float> biases = numbers.vector(slice.biases, -0.5F, 0.5F);
+    std::copy(biases.begin(), biases.end(), model.parameters.begin() + slice.bias);
+  }
+  return model;
+}
+
+std::vector<float> gradients_on(Backend& backend, const Model& model, const Objective& objective,
+                                const Batch& inputs, const Batch& targets) {
+  const auto cols = static_cast<std::int64_t>(inputs.front().size());
+  const Parameters parameters(backend, model);
+  Network network(backend, model.spec, parameters, kRows + 3, Network::Use::training);
+  DeviceArray<float> x(backend, kRows * cols);
+  DeviceArray<float> target(backend, kRows * cols);
+  DeviceArray<float> gradients(backend, parameters.size());
+  DeviceArray<double> sums(backend, 3);
+  DeviceArray<std::int64_t> step(backend, 1);
+  x.upload(flat(inputs));
+  target.upload(flat(targets));
+  step.upload({&kStep, 1});
+  const CodeDraw draw{.mean_only = false, .seed = kSeed, .step = step.data()};
+  const std::unique_ptr<RecordedStep> recorded = backend.record([&] {
+    const Matrix logits = network.run_to_logits({x.data(), kRows, cols}, 1, draw);
+    network.backward(logits, {target.data(), kRows, cols}, objective, draw, gradients.data(),
+                     {.loss = sums.data(), .penalty = sums.data() + 1, .kl = sums.data() + 2});
+  });
+  recorded->replay();
+  std::vector<float> result(static_cast<std::size_t>(gradients.size()));
+  gradients.download(result);
+  return result;
+}
+
+struct Case {
+  const char* name;
+  Shape input;
+  std::vector<std::string> encoder;
+  std::vector<std::string> decoder;
+  Objective objective{};
+};
+
+std::vector<Case> cases() {
+  const std::vector<std::string> dense{"dense 5 tanh"};
+  const Objective mse{.loss = Loss::mse, .gradient_scale = 0.25F};
+  std::vector<Case> all{
+      {"convolution", {5, 6}, {"conv 2 3x3 tanh"}, {"conv 1 3x2 sigmoid"}},
+      {"strides",
+       {5, 6, 2},
+       {"conv 3 3x3 stride 2 relu", "conv 2 2x3 silu"},
+       {"transposed_conv 3 3x2 valid tanh", "conv 3 3x1 valid tanh", "flatten",
+        "dense 60 sigmoid"}},
+      {"transposed",
+       {6, 4},
+       {"conv 2 3x3 stride 2 tanh"},
+       {"transposed_conv 3 3x3 stride 2 relu", "transposed_conv 1 3x3 sigmoid"}},
+      {"pooled",
+       {5, 6},
+       {"conv 3 3x3 relu", "max_pool 2", "conv 2 3x3 tanh"},
+       {"upsample 2", "conv 2 2x1 valid silu", "conv 1 3x3 sigmoid"}},
+      {"pooled first", {4, 4}, {"max_pool 2", "dense 3 silu"}, {"reshape 1x3", "dense 16 sigmoid"}},
+      {"upsampled first",
+       {2, 2},
+       {"upsample 2", "conv 1 3x3 tanh"},
+       {"max_pool 2", "conv 1 1x1 sigmoid"}},
+      {"dense between",
+       {4, 4},
+       {"conv 2 3x3 relu", "flatten", "dense 6 silu", "dense 3 tanh"},
+       {"dense 8 relu", "reshape 2x2x2", "transposed_conv 1 3x3 stride 2 sigmoid"}},
+      {"squared error",
+       {4, 3},
+       {"conv 2 3x3 silu", "dense 3"},
+       {"dense 12", "reshape 4x3", "conv 1 3x3 identity"},
+       mse},
+      {"gaussian", {7}, {"dense 5 relu", "gaussian 3"}, {}},
+      {"gaussian alone", {7}, {"gaussian 2"}, {"dense 7 sigmoid"}},
+      {"gaussian after convolution",
+       {4, 4},
+       {"conv 2 3x3 stride 2 tanh", "gaussian 3"},
+       {"dense 8 relu", "reshape 2x2x2", "upsample 2", "conv 1 3x3 sigmoid"}},
+      {"beta", {7}, {"dense 5 tanh", "gaussian 3"}, {}, {.gradient_scale = 0.5F, .beta = 3}},
+      {"warm-up", {7}, {"dense 5 tanh", "gaussian 3"}, {}, {.beta = 3, .warm_up_steps = 9}},
+      {"free bits", {7}, {"dense 5 tanh", "gaussian 4"}, {}, {.beta = 2, .free_bits = 0.2F}},
+      {"l1", {7}, {"dense 6 relu", "dense 5 tanh"}, {}, {.sparsity = {.l1 = 0.3F}}},
+      {"l1 with silu", {7}, {"dense 5 silu"}, {}, {.sparsity = {.l1 = 0.3F}}},
+      {"kl", {7}, {"dense 5 sigmoid"}, {}, {.sparsity = {.kl = 0.4F, .rho = 0.2F}}},
+      {"l1 and kl",
+       {7},
+       {"dense 6 relu", "dense 5 sigmoid"},
+       {},
+       {.sparsity = {.l1 = 0.2F, .kl = 0.4F, .rho = 0.1F}}},
+      {"top k", {7}, {"dense 6 relu", "dense 5 tanh", "top_k 2"}, {}},
+      {"top k with l1", {7}, {"dense 6 identity", "top_k 3"}, {}, {.sparsity = {.l1 = 0.3F}}},
+  };
+  return all;
+}
+
+TEST(LayerGradients, EqualFiniteDifferences) {
+  constexpr double kDifference = 1e-5;
+  constexpr double kMargin = 1e-3;
+  std::vector<std::unique_ptr<Backend>> backends;
+  for (const Target& target : test::devices()) backends.push_back(target.make());
+  for (const Case& c : cases()) {
+    SCOPED_TRACE(c.name);
+    const ModelSpec spec =
+        parse_model(c.input, c.encoder, c.decoder, Activation::tanh, Activation::sigmoid);
+    // The first random model and data, of a fixed sequence, that are far from every kink.
+    Model model;
+    Batch inputs;
+    Batch targets;
+    std::vector<double> parameters;
+    for (std::uint64_t seed = 1;; ++seed) {
+      ASSERT_LT(seed, 2000U) << "every model comes near a kink";
+      model = random_model(spec, seed);
+      inputs = random_batch(spec.inputs(), 2 * seed);
+      targets = random_batch(spec.inputs(), 2 * seed + 1);  // not the inputs: as in denoising
+      parameters.assign(model.parameters.begin(), model.parameters.end());
+      DoubleObjective objective(spec, c.objective, inputs, targets);
+      objective.value(parameters);
+      if (objective.nearest_kink > kMargin) break;
+    }
+    DoubleObjective objective(spec, c.objective, inputs, targets);
+    std::vector<double> differences(parameters.size());
+    double largest = 0;
+    for (const LayerSlice& slice : layer_slices(spec)) {
+      for (const auto& [begin, count] :
+           {std::pair{slice.weight, slice.weights}, std::pair{slice.bias, slice.biases}}) {
+        for (std::int64_t at = begin; at < begin + count; ++at) {
+          const auto i = static_cast<std::size_t>(at);
+          const double old = parameters[i];
+          parameters[i] = old + kDifference;
+          const double above = objective.value(parameters);
+          parameters[i] = old - kDifference;
+          const double below = objective.value(parameters);
+          parameters[i] = old;
+          differences[i] = (above - below) / (2 * kDifference);
+          largest = std::max(largest, std::abs(differences[i]));
+        }
+      }
+    }
+    ASSERT_GT(largest, 0.01);
+    for (const std::unique_ptr<Backend>& backend : backends) {
+      SCOPED_TRACE(backend->name());
+      const std::vector<float> actual = gradients_on(*backend, model, c.objective, inputs, targets);
+      double worst = 0;
+      for (std::size_t i = 0; i < differences.size(); ++i) {
+        const double off = std::abs(static_cast<double>(actual[i]) - differences[i]);
+        ASSERT_FALSE(std::isnan(off)) << "parameter " << i;
+        worst = std::max(worst, off);
+      }
+      EXPECT_LE(worst, 1e-5 * largest);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ae
