@@ -250,15 +250,15 @@ void keep_largest(std::int64_t k, const Tile& y) {
       bound = higher;
       left = count;
     }
-#pragma omp simd
-    for (std::int64_t c = 0; c < y.cols; ++c)
-      row[c] = ordered_value(row[c]) < bound ? 0.0F : row[c];
     // More than k are left only where several equal the bound: the last of them go.
     for (std::int64_t c = y.cols - 1; left > k; --c) {
       if (ordered_value(row[c]) != bound) continue;
       row[c] = 0.0F;
       --left;
     }
+#pragma omp simd
+    for (std::int64_t c = 0; c < y.cols; ++c)
+      row[c] = ordered_value(row[c]) < bound ? 0.0F : row[c];
   }
 }
 
