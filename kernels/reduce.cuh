@@ -4,21 +4,28 @@
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
-/// The sum of every thread's value, in thread 0; elsewhere nothing of use. Within a warp by halves
-/// (lane i takes lane i + 16, then i + 8, …), then the warps' sums in the order of the warps: the
-/// same order at every launch. Every thread of the block, kThreads of them, must call this; it can
-/// be called again at once.
+/// The sum over the lanes of a warp, in lane 0; elsewhere nothing of use. By halves: lane i takes
+/// lane i + 16, then i + 8, …
+template <typename T>
+__device__ T warp_sum(T value) {
+  constexpr unsigned kWholeWarp = 0xFFFFFFFFU;
+  for (unsigned distance = 16; distance > 0; distance /= 2) {
+    value += __shfl_down_sync(kWholeWarp, value, distance);
+  }
+  return value;
+}
+
+/// The sum of every thread's value, in thread 0; elsewhere nothing of use. First within each
+/// warp, then the warps' sums in the order of the warps: the same order at every launch. Every
+/// thread of the block, kThreads of them, must call this; it can be called again at once.
 template <int kThreads>
 __device__ double block_sum(double value) {
   static_assert(kThreads % 32 == 0 && kThreads <= 1024);
-  constexpr unsigned kWholeWarp = 0xFFFFFFFFU;
   constexpr int kWarps = kThreads / 32;
   AE_SHARED(of_warp, double[kWarps]);
 
   const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
-  for (unsigned distance = 16; distance > 0; distance /= 2) {
-    value += __shfl_down_sync(kWholeWarp, value, distance);
-  }
+  value = warp_sum(value);
   if (thread % 32 == 0) of_warp[thread / 32] = value;
   __syncthreads();
   double sum = 0;
