@@ -59,6 +59,9 @@ class TimingBackend final : public Backend {
   void row_losses(const RowLosses& op) override {
     time({.stage = "loss", .rows = op.z.rows}, [&] { timed_.row_losses(op); });
   }
+  void clip_scale(const ClipScale& op) override {
+    time({.stage = "clip"}, [&] { timed_.clip_scale(op); });
+  }
   void optimizer_step(const OptimizerStep& op) override {
     time({.stage = "update"}, [&] { timed_.optimizer_step(op); });
   }

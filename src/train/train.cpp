@@ -23,6 +23,10 @@ namespace {
 constexpr Names<Loss, 4> kLosses{
     {{Loss::bce, "bce"}, {Loss::mse, "mse"}, {Loss::mae, "mae"}, {Loss::huber, "huber"}}};
 constexpr auto kOptimizers = names_of(optimizers::Optimizers{});
+constexpr Names<Schedule, 4> kSchedules{{{Schedule::constant, "constant"},
+                                         {Schedule::step, "step"},
+                                         {Schedule::cosine, "cosine"},
+                                         {Schedule::plateau, "plateau"}}};
 constexpr Names<Reduction, 2> kReductions{{{Reduction::mean, "mean"}, {Reduction::sum, "sum"}}};
 
 void require(bool holds, std::string_view what, double value, std::string_view range) {
@@ -39,6 +43,12 @@ std::string_view to_string(Reduction reduction) {
 }
 std::string_view to_string(Optimizer optimizer) {
   return name_of(kOptimizers, optimizer);
+}
+std::string_view to_string(Schedule schedule) {
+  return name_of(kSchedules, schedule);
+}
+Schedule parse_schedule(std::string_view name) {
+  return value_of(kSchedules, "schedule", name);
 }
 Optimizer parse_optimizer(std::string_view name) {
   return value_of(kOptimizers, "optimizer", name);
@@ -71,6 +81,20 @@ void TrainOptions::validate() const {
   require_fraction(optimizer.rho, "rho");
   require(std::isfinite(optimizer.weight_decay) && optimizer.weight_decay >= 0, "the weight decay",
           number(optimizer.weight_decay), "at least 0");
+  require(schedule.warm_up >= 0 && number(schedule.warm_up) <= number(epochs), "the warm-up",
+          number(schedule.warm_up), fmt::format("from 0 to the number of epochs, {}", epochs));
+  require(schedule.factor > 0 && schedule.factor < 1, "the schedule's factor",
+          number(schedule.factor), "above 0 and below 1");
+  require(schedule.step_epochs >= 1, "the epochs of the schedule's steps",
+          number(schedule.step_epochs), "at least 1");
+  require(schedule.patience >= 1, "the schedule's patience", number(schedule.patience),
+          "at least 1");
+  require(schedule.floor >= 0 && schedule.floor <= optimizer.learning_rate, "the schedule's floor",
+          number(schedule.floor),
+          fmt::format("from 0 to the learning rate, {}", optimizer.learning_rate));
+  require(std::isfinite(clip_norm) && clip_norm >= 0, "the norm to clip to", number(clip_norm),
+          "at least 0");
+  require_fraction(ema_decay, "the decay of the average");
 }
 
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,

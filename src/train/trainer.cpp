@@ -45,8 +45,15 @@ Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const 
       gradients_(backend, parameters_.size()),
       first_state_(backend, optimizer_states(options.optimizer.kind) > 0 ? parameters_.size() : 0),
       second_state_(backend, optimizer_states(options.optimizer.kind) > 1 ? parameters_.size() : 0),
+      learning_rate_(options, steps_per_epoch_),
       network_(backend, model.spec, parameters_, batch_, Network::Use::training) {
-  if (validation != nullptr) validation_.emplace(backend, model.spec, parameters_, *validation);
+  if (!learning_rate_.is_constant()) {
+    rates_.resize(static_cast<std::size_t>(steps_per_epoch_));
+    device_rates_ = DeviceArray<float>(backend, steps_per_epoch_);
+  }
+  if (options.clip_norm > 0) clip_scale_ = DeviceArray<float>(backend, 1);
+  if (options.ema_decay > 0) average_.emplace(backend, model);
+  if (validation != nullptr) validation_.emplace(backend, model.spec, outcome(), *validation);
   full_step_ = backend.record([this] { step(batch_); });
   const std::int64_t remainder = rows_ % batch_;
   if (remainder != 0) last_step_ = backend.record([this, remainder] { step(remainder); });
@@ -65,13 +72,24 @@ void Trainer::step(std::int64_t rows) {
                          .x = x});
   const Matrix logits = network_.run_to_logits(x, density_);
   network_.backward(x, density_, logits, options_.loss, scale, gradients_.data(), loss_sum_.data());
+  if (options_.clip_norm > 0) {
+    backend_.clip_scale({.gradients = gradients_.data(),
+                         .count = parameters_.size(),
+                         .max_norm = options_.clip_norm,
+                         .scale = clip_scale_.data()});
+  }
   backend_.optimizer_step({.options = options_.optimizer,
                            .parameters = parameters_.data(),
                            .gradients = gradients_.data(),
                            .first = first_state_.data(),
                            .second = second_state_.data(),
                            .count = parameters_.size(),
-                           .step = step_count_.data()});
+                           .step = step_count_.data(),
+                           .learning_rates = device_rates_.data(),
+                           .steps_per_epoch = steps_per_epoch_,
+                           .gradient_scale = clip_scale_.data(),
+                           .average = average_ ? average_->data() : nullptr,
+                           .average_decay = options_.ema_decay});
 }
 
 TrainResult Trainer::run() {
@@ -87,11 +105,12 @@ TrainResult Trainer::run() {
     finished.validation_loss = validation_ ? validation_->mean(options_.loss, options_.reduction)
                                            : std::numeric_limits<double>::quiet_NaN();
     require_finite(finished);
+    learning_rate_.end_epoch(validation_ ? finished.validation_loss : finished.train_loss);
     result.epochs.push_back(finished);
     if (options_.on_epoch) options_.on_epoch(finished);
   }
 
-  parameters_.download(model_);
+  outcome().download(model_);
   result.seconds = seconds_since(start);
   return result;
 }
@@ -112,6 +131,7 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   const Clock::time_point start = Clock::now();
   const Range range(backend_, fmt::format("epoch {}", epoch));
   permutation_.upload(order_);
+  if (learning_rate_.fill(epoch, rates_)) device_rates_.upload(rates_);
   loss_sum_.clear();
 
   double next_report = kProgressInterval;
@@ -134,6 +154,7 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   if (epoch < options_.epochs) shuffle_rows(options_.seed, epoch + 1, order_);
   double sum = 0;
   loss_sum_.download({&sum, 1});
+  result.learning_rate = static_cast<float>(learning_rate_.at(epoch, steps_per_epoch_ - 1));
   result.train_loss = sum / loss_divisor(options_.reduction, rows_, data_->row_size());
   result.seconds = seconds_since(start);
   result.samples_per_second = static_cast<double>(rows_) / result.seconds;

@@ -75,6 +75,7 @@ class CpuBackend final : public Backend {
   void dense_backward(const DenseBackward& op) override { submit(op); }
   void reconstruction_loss(const ReconstructionLoss& op) override { submit(op); }
   void row_losses(const RowLosses& op) override { submit(op); }
+  void clip_scale(const ClipScale& op) override { submit(op); }
   void optimizer_step(const OptimizerStep& op) override { submit(op); }
 
   [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {

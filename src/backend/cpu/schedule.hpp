@@ -41,6 +41,7 @@ class Schedule {
   void add(const RowLosses& op) { add_row_operation(op, op.z.rows); }
   void add(const ReconstructionLoss& op);
   void add(const DenseBackward& op);
+  void add(const ClipScale& op);
   void add(const OptimizerStep& op);
 
   void run(ThreadPool& pool, const VectorKernels& kernels);
@@ -71,6 +72,10 @@ class Schedule {
     DenseBackward op;
     std::size_t partial = 0;
   };
+  struct ClipScaleWork {
+    ClipScale op;
+    std::size_t partial = 0;  ///< where in row_sums_: a sum of squares a task
+  };
   using RowOperation =
       std::variant<GatherBatch, GatherRows, DenseForward, RowLosses, LossRows, InputGradientRows>;
 
@@ -80,7 +85,8 @@ class Schedule {
     std::vector<DenseBackward> weight_gradients;
     std::vector<ColumnSums> column_sums;
     std::vector<LossSum> loss_sums;
-    std::vector<OptimizerStep> optimiser_steps;
+    /// What comes last, one after the other; nothing else is added to the phase then.
+    std::vector<std::variant<ClipScaleWork, OptimizerStep>> updates;
   };
 
   struct Range {
@@ -90,6 +96,7 @@ class Schedule {
 
   Phase& phase_for_rows(std::int64_t rows);
   Phase& new_phase(std::int64_t rows);
+  Phase& last_phase();
   void add_row_operation(const RowOperation& operation, std::int64_t rows);
   std::size_t add_column_sums(Phase& phase, std::int64_t rows, std::int64_t cols, float* sums);
 
@@ -102,13 +109,13 @@ class Schedule {
 
   void run_row_operations(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_sums_over_rows(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
-  static void run_optimiser(const OptimizerStep& op, ThreadPool& pool,
-                            const VectorKernels& kernels);
+  void run(const ClipScaleWork& work, ThreadPool& pool, const VectorKernels& kernels);
+  static void run(const OptimizerStep& op, ThreadPool& pool, const VectorKernels& kernels);
 
   std::vector<Phase> phases_;
   std::size_t used_phases_ = 0;  ///< the others wait, empty, with their memory
   std::vector<float> partials_;
-  std::vector<double> row_sums_;
+  std::vector<double> row_sums_;  ///< and other partial sums in double
 };
 
 }  // namespace ae::cpu

@@ -37,6 +37,20 @@ struct LossTile {
   float* column_sums;  ///< of dz over these rows, overwritten; null if dz is
 };
 
+/// OptimizerStep for some of the parameters.
+struct OptimizerStretch {
+  Optimizer optimizer;
+  optimizers::StepRates rates;
+  std::int64_t count;
+  float* parameters;
+  const float* gradients;
+  float* first;
+  float* second;
+  const float* gradient_scale;
+  float* average;
+  float average_decay;
+};
+
 /// The loops that oneDNN has no part in, compiled once per instruction set from vector_kernels.cpp
 /// and chosen when the program starts. Each works on the calling thread, on the share it is given.
 struct VectorKernels {
@@ -57,9 +71,9 @@ struct VectorKernels {
   /// Per row r, the row's loss goes to row_losses[r].
   void (*loss)(const LossTile& tile, double* row_losses);
 
-  /// An optimiser's step; `first` and `second` as in OptimizerStep.
-  void (*optimize)(Optimizer optimizer, const optimizers::StepRates& rates, float* parameters,
-                   const float* gradients, float* first, float* second, std::int64_t count);
+  double (*sum_of_squares)(const float* values, std::int64_t count);
+
+  void (*optimize)(const OptimizerStretch& stretch);
 
   /// y = x·W and dW = xᵀ·dz, skipping the zeros of x. W, y and dz are `units` wide and contiguous;
   /// `units` is a multiple of kSparseUnits. In the second, the tile x and dW cover the same inputs.

@@ -51,6 +51,7 @@ class KernelBackend : public Backend {
   void dense_backward(const DenseBackward& op) override;
   void reconstruction_loss(const ReconstructionLoss& op) override;
   void row_losses(const RowLosses& op) override;
+  void clip_scale(const ClipScale& op) override;
   void optimizer_step(const OptimizerStep& op) override;
 
  protected:
@@ -98,14 +99,14 @@ class KernelBackend : public Backend {
   template <typename T>
   void grow(Scratch<T>& scratch, std::int64_t size, bool zeroed);
   [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols);
-  [[nodiscard]] unsigned* optimizer_counter();
+  [[nodiscard]] unsigned* update_counter();
 
   bool planning_ = false;
   std::vector<void*> owned_;
   Scratch<float> columns_;
   Scratch<double> losses_;
   Scratch<unsigned> counters_;
-  Scratch<unsigned> optimizer_counter_;
+  Scratch<unsigned> update_counter_;
 };
 
 }  // namespace ae::AE_DEVICE_NAMESPACE
