@@ -20,7 +20,7 @@ RunFolder::RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) 
                             folder_.string(), error.message()));
   }
   metrics_.open(folder_ / "metrics.csv", std::ios::trunc);
-  metrics_ << "epoch,train_loss,val_loss,seconds,samples_per_second\n" << std::flush;
+  metrics_ << "epoch,train_loss,val_loss,seconds,samples_per_second,learning_rate\n" << std::flush;
   if (!metrics_) {
     throw Error(
         fmt::format("{} cannot be written, check the folder's permissions and the disk's free "
@@ -47,8 +47,8 @@ void RunFolder::write_config(std::string_view toml) const {
 void RunFolder::add_metrics(const EpochResult& epoch) {
   const std::string validation =
       std::isnan(epoch.validation_loss) ? "" : fmt::format("{:.9g}", epoch.validation_loss);
-  metrics_ << fmt::format("{},{:.9g},{},{:.6f},{:.0f}\n", epoch.epoch, epoch.train_loss, validation,
-                          epoch.seconds, epoch.samples_per_second)
+  metrics_ << fmt::format("{},{:.9g},{},{:.6f},{:.0f},{}\n", epoch.epoch, epoch.train_loss,
+                          validation, epoch.seconds, epoch.samples_per_second, epoch.learning_rate)
            << std::flush;
   if (!metrics_) {
     throw Error(fmt::format("{} cannot be written, free some space on its disk",

@@ -43,6 +43,7 @@ struct TrainCommand {
   std::string loss{to_string(training.loss)};
   std::string reduction{to_string(training.reduction)};
   std::string optimizer{to_string(training.optimizer.kind)};
+  std::string schedule{to_string(training.schedule.kind)};
   std::filesystem::path out;
   bool json = false;
   bool quiet = false;
@@ -68,9 +69,14 @@ struct TrainCommand {
     options.add("momentum", training.optimizer.momentum, "X", "of sgd and nesterov");
     options.add("rho", training.optimizer.rho, "X", "rmsprop's and adadelta's decay of means");
     options.add("weight-decay", training.optimizer.weight_decay, "X", "L2; decoupled with adamw");
+    options.add("clip-norm", training.clip_norm, "X",
+                "scales a step's gradients down to it; 0 does not");
+    options.add("ema", training.ema_decay, "X",
+                "decay of the weights' moving average, as 0.999; 0 keeps none");
     options.add("epochs", training.epochs, "N", "times through the data");
     options.add("batch-size", training.batch_size, "N", "rows a step");
     options.add("seed", training.seed, "N", "of weights and shuffles; same seed, same model");
+    add_schedule_to(options);
     options.group("Running");
     add_device_options(options, training.device);
     options.group("Output");
@@ -82,6 +88,19 @@ struct TrainCommand {
     options.add_example("ae train --data photos.npy --loss mse --output-activation identity");
   }
 
+  void add_schedule_to(Options& options) {
+    ScheduleOptions& to = training.schedule;
+    options.group("Learning rate");
+    options.add("schedule", schedule, "NAME",
+                "what becomes of it: constant, step, cosine, plateau");
+    options.add("schedule-factor", to.factor, "X", "what step and plateau take it times");
+    options.add("schedule-epochs", to.step_epochs, "N", "from one step to the next");
+    options.add("schedule-patience", to.patience, "N",
+                "epochs without progress that make a plateau");
+    options.add("schedule-floor", to.floor, "X", "the least that a schedule makes of it");
+    options.add("warm-up", to.warm_up, "X", "epochs in which it rises from 0, whole or not");
+  }
+
   [[nodiscard]] Voice voice() const {
     return json ? Voice::json : quiet ? Voice::quiet : Voice::human;
   }
@@ -91,6 +110,7 @@ struct TrainCommand {
     if (json && quiet)
       throw UsageError("--json and --quiet contradict each other, give one of them");
     training.optimizer.kind = parse_optimizer(optimizer);
+    training.schedule.kind = parse_schedule(schedule);
     training.loss = parse_loss(loss);
     training.reduction = parse_reduction(reduction);
     training.validate();
@@ -168,6 +188,31 @@ std::string loss_name(const TrainOptions& options) {
                                                           : "summed per sample, mean over samples");
 }
 
+/// How the learning rate moves, in words: "0.001", "0.001, cosine to 0, 2 epochs of warm-up".
+std::string learning_rate(const TrainOptions& options) {
+  const ScheduleOptions& schedule = options.schedule;
+  std::string text = fmt::format("{:g}", options.optimizer.learning_rate);
+  const std::string floor =
+      schedule.floor > 0 ? fmt::format(", down to {:g}", schedule.floor) : std::string();
+  switch (schedule.kind) {
+    case Schedule::constant:
+      break;
+    case Schedule::step:
+      text += fmt::format(", times {:g} every {} epochs{}", schedule.factor, schedule.step_epochs,
+                          floor);
+      break;
+    case Schedule::cosine:
+      text += fmt::format(", cosine to {:g}", schedule.floor);
+      break;
+    case Schedule::plateau:
+      text += fmt::format(", times {:g} after {} epochs without progress{}", schedule.factor,
+                          schedule.patience, floor);
+      break;
+  }
+  if (schedule.warm_up > 0) text += fmt::format(", {:g} epochs of warm-up", schedule.warm_up);
+  return text;
+}
+
 /// What is kept with the model: everything that its numbers depend on, and nothing that varies
 /// between runs which give the same numbers.
 std::map<std::string, std::string> training_record(const TrainCommand& command, const Rows& rows,
@@ -186,6 +231,14 @@ std::map<std::string, std::string> training_record(const TrainCommand& command, 
       {"momentum", fmt::format("{}", options.optimizer.momentum)},
       {"rho", fmt::format("{}", options.optimizer.rho)},
       {"weight_decay", fmt::format("{}", options.optimizer.weight_decay)},
+      {"schedule", std::string(to_string(options.schedule.kind))},
+      {"schedule_factor", fmt::format("{}", options.schedule.factor)},
+      {"schedule_epochs", std::to_string(options.schedule.step_epochs)},
+      {"schedule_patience", std::to_string(options.schedule.patience)},
+      {"schedule_floor", fmt::format("{}", options.schedule.floor)},
+      {"warm_up", fmt::format("{}", options.schedule.warm_up)},
+      {"clip_norm", fmt::format("{}", options.clip_norm)},
+      {"ema", fmt::format("{}", options.ema_decay)},
       {"batch_size", std::to_string(options.batch_size)},
       {"seed", std::to_string(options.seed)},
       {"epochs", std::to_string(result.epochs.size())},
@@ -218,12 +271,20 @@ report::Report make_report(const TrainCommand& command, const ModelSpec& spec, c
       {"output", command.output_activation},
       {"parameters", format_count(spec.parameter_count())},
       {"loss", loss_name(options)},
-      {"optimizer",
-       fmt::format("{}, learning rate {:g}", command.optimizer, options.optimizer.learning_rate)},
+      {"optimizer", command.optimizer},
+      {"learning rate", learning_rate(options)},
       {"batch size", format_count(options.batch_size)},
       {"epochs", format_count(options.epochs)},
       {"seed", std::to_string(options.seed)},
   };
+  if (options.clip_norm > 0) {
+    report.configuration.emplace_back("gradients",
+                                      fmt::format("clipped to the norm {:g}", options.clip_norm));
+  }
+  if (options.ema_decay > 0) {
+    report.configuration.emplace_back("weights",
+                                      fmt::format("moving average, decay {:g}", options.ema_decay));
+  }
   report.machine = {
       {"device", device.name}, {"", device.description}, {"ae", std::string(version())}};
   return report;
@@ -272,7 +333,8 @@ int run_train(const Arguments& arguments) {
   }
 
   watch_for_interrupt();
-  Progress progress(voice, training.epochs);
+  const bool moves = training.schedule.kind != Schedule::constant || training.schedule.warm_up > 0;
+  Progress progress(voice, training.epochs, moves ? Progress::Rate::shown : Progress::Rate::hidden);
   training.stop_requested = interrupted;
   training.on_epoch = [&](const EpochResult& epoch) {
     folder.add_metrics(epoch);
