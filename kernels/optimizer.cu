@@ -3,12 +3,12 @@
 // it.
 //
 // Grid-stride, 16 bytes a thread and access: streams in and out, and nothing but roots and
-// divisions to compute, so memory decides how long it takes. Whether gradients are scaled
-// and an average is kept is asked in the kernel, of which there would be four times as many else:
-// all threads hear the same answer.
+// divisions to compute, so memory decides how long it takes. Whether gradients are scaled and
+// an average is kept is asked in the kernel, of which there would be four times as many else: all
+// threads hear the same answer.
 //
-// Traffic: 12 bytes a parameter, 8 of them read, and 4 read and 4 written for each number it keeps
-// and for an average.
+// Traffic: 12 bytes a parameter, 8 of them read, and 4 read and 4 written for each number it keeps.
+// Besides, 4 are read and 4 written for an average.
 
 #include <cmath>
 
