@@ -177,6 +177,12 @@ struct GaussianGradientArguments {
 void gaussian_gradient(const GaussianGradientArguments& arguments, std::int64_t rows,
                        std::int64_t latent, const ColumnSumScratch& scratch, Stream stream);
 
+/// See ae::ClipScale. `partials` has clip_scale_partials(count) numbers; `counter` is one word,
+/// zero between launches.
+std::int64_t clip_scale_partials(std::int64_t count);
+void clip_scale(const float* gradients, std::int64_t count, float max_norm, float* scale,
+                double* partials, unsigned* counter, Stream stream);
+
 /// See ae::OptimizerStep. `counter` is one word, zero between launches.
 struct OptimizerArguments {
   OptimizerOptions options;
@@ -185,6 +191,11 @@ struct OptimizerArguments {
   float* first = nullptr;
   float* second = nullptr;
   std::int64_t* step = nullptr;
+  const float* learning_rates = nullptr;
+  std::int64_t steps_per_epoch = 1;
+  const float* gradient_scale = nullptr;
+  float* average = nullptr;
+  float average_decay = 0;
   unsigned* counter = nullptr;
 };
 void optimizer(const OptimizerArguments& arguments, std::int64_t count, Stream stream);

@@ -3,9 +3,12 @@
 // it.
 //
 // Grid-stride, 16 bytes a thread and access: streams in and out, and nothing but roots and
-// divisions to compute, so memory decides how long it takes.
+// divisions to compute, so memory decides how long it takes. Whether gradients are scaled and
+// an average is kept is asked in the kernel, of which there would be four times as many else: all
+// threads hear the same answer.
 //
 // Traffic: 12 bytes a parameter, 8 of them read, and 4 read and 4 written for each number it keeps.
+// Besides, 4 are read and 4 written for an average.
 
 #include <cmath>
 
@@ -32,7 +35,11 @@ template <typename Rule, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     optimizer_kernel(optimizers::StepRates rates, Logarithms log, OptimizerArguments arguments,
                      std::int64_t count) {
-  const auto t = static_cast<float>(*arguments.step + 1);
+  const std::int64_t steps_done = *arguments.step;
+  if (arguments.learning_rates != nullptr) {
+    rates.learning_rate = arguments.learning_rates[steps_done % arguments.steps_per_epoch];
+  }
+  const auto t = static_cast<float>(steps_done + 1);
   const float correction1 = -expm1f(t * log.beta1);
   const float correction2 = -expm1f(t * log.beta2);
   rates.adam_rate = rates.learning_rate * sqrtf(correction2) / correction1;
@@ -40,12 +47,17 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t stride = std::int64_t{gridDim.x} * kThreads * kWidth;
   for (std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kWidth; i < count;
        i += stride) {
-    const Pack<kWidth> gradient = load_pack<kWidth>(arguments.gradients + i);
+    Pack<kWidth> gradient = load_pack<kWidth>(arguments.gradients + i);
     Pack<kWidth> weight = load_pack<kWidth>(arguments.parameters + i);
     Pack<kWidth> first{};
     Pack<kWidth> second{};
     if constexpr (Rule::kStates > 0) first = load_pack<kWidth>(arguments.first + i);
     if constexpr (Rule::kStates > 1) second = load_pack<kWidth>(arguments.second + i);
+    if (arguments.gradient_scale != nullptr) {
+      const float scale = *arguments.gradient_scale;
+      AE_UNROLL
+      for (int e = 0; e < kWidth; ++e) gradient.value[e] *= scale;
+    }
     for (int e = 0; e < kWidth; ++e) {
       weight.value[e] =
           Rule::updated(weight.value[e], gradient.value[e], first.value[e], second.value[e], rates);
@@ -53,6 +65,15 @@ __global__ void __launch_bounds__(kThreads)
     if constexpr (Rule::kStates > 0) store_pack<kWidth>(arguments.first + i, first);
     if constexpr (Rule::kStates > 1) store_pack<kWidth>(arguments.second + i, second);
     store_pack<kWidth>(arguments.parameters + i, weight);
+    if (arguments.average != nullptr) {
+      Pack<kWidth> average = load_pack<kWidth>(arguments.average + i);
+      AE_UNROLL
+      for (int e = 0; e < kWidth; ++e) {
+        average.value[e] =
+            optimizers::averaged(average.value[e], weight.value[e], arguments.average_decay);
+      }
+      store_pack<kWidth>(arguments.average + i, average);
+    }
   }
   if (is_last_block(arguments.counter, gridDim.x) && threadIdx.x == 0) *arguments.step += 1;
 }
@@ -68,7 +89,7 @@ void optimizer(const OptimizerArguments& arguments, std::int64_t count, Stream s
   const Logarithms log{log_of(options.beta1), log_of(options.beta2)};
   for_optimizer(options.kind, [&]<typename Rule>() {
     if (packs_of_four(count, arguments.parameters, arguments.gradients, arguments.first,
-                      arguments.second)) {
+                      arguments.second, arguments.average)) {
       const LaunchShape shape{blocks_for(count, kThreads * 4, kMostBlocks), dim3(kThreads)};
       AE_LAUNCH((optimizer_kernel<Rule, 4>), shape, stream, rates, log, arguments, count);
     } else {

@@ -25,7 +25,8 @@ struct StepRates {
   float weight_decay;
 };
 
-/// All but adam_rate, which is the caller's to compute for each step.
+/// All but adam_rate, which is the caller's to compute for each step, with the learning rate where
+/// that changes.
 inline StepRates constant_rates(const OptimizerOptions& options) {
   return {.learning_rate = options.learning_rate,
           .adam_rate = 0,
@@ -35,6 +36,17 @@ inline StepRates constant_rates(const OptimizerOptions& options) {
           .momentum = options.momentum,
           .rho = options.rho,
           .weight_decay = options.weight_decay};
+}
+
+/// d·average + (1-d)·w, written so that the average of what does not move does not, either.
+AE_HOST_DEVICE float averaged(float average, float w, float d) {
+  return average + (1.0F - d) * (w - average);
+}
+
+/// What scales gradients whose squares sum up to `squares` down to the norm `max_norm`. NaN stays.
+AE_HOST_DEVICE float clip_scale(double squares, float max_norm) {
+  const double scale = static_cast<double>(max_norm) / (sqrt(squares) + 1e-6);
+  return scale >= 1 ? 1.0F : static_cast<float>(scale);
 }
 
 /// ½·λ·w² beside the loss: its gradient.

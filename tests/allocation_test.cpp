@@ -62,14 +62,14 @@ namespace ae {
 namespace {
 
 /// How often operator new was called up to the end of each step.
-std::vector<std::size_t> count_by_step(const std::vector<std::int64_t>& hidden, int threads) {
+std::vector<std::size_t> count_by_step(const std::vector<std::int64_t>& hidden, int threads,
+                                       TrainOptions options) {
   constexpr std::size_t kMostSteps = 1000;
   const Dataset digits = load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
   const Dataset held_out = digits.first(50);
   Model model = Model::initialize(dense_autoencoder({28, 28}, hidden), 1);
   std::vector<std::size_t> counts;
   counts.reserve(kMostSteps);
-  TrainOptions options;
   options.epochs = 5;
   options.batch_size = 64;  // six batches and a short one
   options.device = {"cpu", threads};
@@ -91,11 +91,11 @@ TEST(Allocations, AreCounted) {
   EXPECT_EQ(allocations, before + 2);
 }
 
-TEST(Allocations, AnEpochMakesNone) {
+void expect_none_in_an_epoch(const TrainOptions& options) {
   for (const std::vector<std::int64_t>& hidden :
        {std::vector<std::int64_t>{32}, std::vector<std::int64_t>{33, 20, 8}}) {
     for (const int threads : {1, 2}) {
-      const std::vector<std::size_t> counts = count_by_step(hidden, threads);
+      const std::vector<std::size_t> counts = count_by_step(hidden, threads, options);
       for (std::size_t step = 1; step < counts.size(); ++step) {
         const std::size_t made = counts[step] - counts[step - 1];
         const std::size_t epoch = step / 7 + 1;
@@ -109,6 +109,18 @@ TEST(Allocations, AnEpochMakesNone) {
       }
     }
   }
+}
+
+TEST(Allocations, AnEpochMakesNone) {
+  expect_none_in_an_epoch({});
+}
+
+TEST(Allocations, AScheduleClippingAndAnAverageMakeNone) {
+  TrainOptions options;
+  options.schedule = {.kind = Schedule::cosine, .warm_up = 1.5F};
+  options.clip_norm = 0.01F;
+  options.ema_decay = 0.9F;
+  expect_none_in_an_epoch(options);
 }
 
 }  // namespace

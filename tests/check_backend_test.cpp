@@ -159,11 +159,16 @@ class MistakenBackend final : public Backend {
     put_out(std::string(op.layer) + " sample dbias", op.dbias);
     put_out(std::string(op.layer) + " sample kl sum", op.kl_sum);
   }
+  void clip_scale(const ClipScale& op) override {
+    cpu_->clip_scale(op);
+    put_out("clip scale", op.scale);
+  }
   void optimizer_step(const OptimizerStep& op) override {
     cpu_->optimizer_step(op);
     put_out("update parameters", op.parameters);
     put_out("update first state", op.first);
     put_out("update second state", op.second);
+    put_out("update average", op.average);
     put_out("update step", op.step);
   }
   [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {
@@ -198,6 +203,9 @@ std::vector<float> trained_on(Backend& backend) {
   options.epochs = kEpochs;
   options.batch_size = kBatch;
   options.optimizer.learning_rate = 0.01F;
+  options.schedule.kind = Schedule::cosine;
+  options.clip_norm = 0.01F;
+  options.ema_decay = 0.5F;
   Model model = Model::initialize(dense_autoencoder({kInputs}, {12, 5}, Activation::tanh), 1);
   Trainer(backend, model, data, &validation, options).run();
   return model.parameters;
@@ -228,9 +236,9 @@ const CheckedOutput& named(const std::vector<CheckedOutput>& outputs, std::strin
 TEST(CheckBackend, EqualBackendsDifferNowhereAndTrainAsOneDoes) {
   const CheckedTraining training = checked_training(cpu());
   EXPECT_TRUE(same_bits<float>(training.parameters, trained_on(*cpu())));
-  // Two gathers, 4 layers forward, 4·3 - 2 outputs backward, 3 of the loss, row losses, 4 of the
-  // update.
-  EXPECT_EQ(training.outputs.size(), 24U);
+  // Two gathers, 4 layers forward, 4·3 - 2 outputs backward, 3 of the loss, row losses, the clip's
+  // scale, 5 of the update.
+  EXPECT_EQ(training.outputs.size(), 26U);
   for (const CheckedOutput& output : training.outputs) {
     EXPECT_GT(output.calls, 0) << output.name;
     EXPECT_GT(output.elements, 0) << output.name;
@@ -250,8 +258,9 @@ TEST(CheckBackend, FindsAMistakeInAnyOutputAndLetsItSpreadToNoOther) {
   for (const std::string_view output :
        {"gather batch", "gather rows", "encoder.1 forward", "decoder.1 forward",
         "decoder.0 backward dw", "decoder.0 backward dx", "decoder.0 backward dbias below",
-        "encoder.0 backward dw", "loss dz", "loss dbias", "loss sum", "row losses",
-        "update parameters", "update first state", "update second state", "update step"}) {
+        "encoder.0 backward dw", "loss dz", "loss dbias", "loss sum", "row losses", "clip scale",
+        "update parameters", "update first state", "update second state", "update average",
+        "update step"}) {
     SCOPED_TRACE(output);
     const CheckedTraining training = checked_training(std::make_unique<MistakenBackend>(
         Mistake{.output = std::string(output), .call = 2, .value = 1000}));

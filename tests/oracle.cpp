@@ -366,7 +366,8 @@ Oracle::OptimizerState Oracle::optimizer(const OptimizerOptions& options, std::i
                                          std::span<const float> parameters,
                                          std::span<const float> gradients,
                                          std::span<const float> first,
-                                         std::span<const float> second) const {
+                                         std::span<const float> second,
+                                         double gradient_scale) const {
   const double u = precision_.unit;
   const double tiny = precision_.smallest;
   const auto steps = static_cast<double>(t);
@@ -382,12 +383,15 @@ Oracle::OptimizerState Oracle::optimizer(const OptimizerOptions& options, std::i
   OptimizerState state;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const auto w = static_cast<double>(parameters[i]);
-    const auto plain = static_cast<double>(gradients[i]);
+    const double plain = static_cast<double>(gradients[i]) * gradient_scale;
+    const double plain_off = gradient_scale == 1 ? 0 : u * std::abs(plain) + tiny;
     const auto a = static_cast<double>(first[i]);
     const auto b = static_cast<double>(second[i]);
     const Expected g{
         plain + decay * w,
-        decay == 0 ? 0 : u * (2 * std::abs(decay * w) + std::abs(plain + decay * w)) + 2 * tiny};
+        plain_off + (decay == 0
+                         ? 0
+                         : u * (2 * std::abs(decay * w) + std::abs(plain + decay * w)) + 2 * tiny)};
     Expected kept_first{a, 0};
     Expected kept_second{b, 0};
     double from = w;  // what the change is taken off
@@ -397,7 +401,7 @@ Oracle::OptimizerState Oracle::optimizer(const OptimizerOptions& options, std::i
       case Optimizer::adam:
       case Optimizer::adamw: {
         const bool is_decoupled = options.kind == Optimizer::adamw;
-        const Expected gradient = is_decoupled ? Expected{plain, 0} : g;
+        const Expected gradient = is_decoupled ? Expected{plain, plain_off} : g;
         kept_first = decayed_mean(beta1, a, gradient);
         kept_second = decayed_mean(beta2, b, square(gradient));
         const double factor = rate * correction;
@@ -446,6 +450,33 @@ Oracle::OptimizerState Oracle::optimizer(const OptimizerOptions& options, std::i
         {moved, from_off + change.tolerance + u * std::abs(moved) + 2 * tiny});
   }
   return state;
+}
+
+std::vector<Expected> Oracle::averages(double d, std::span<const float> average,
+                                       std::span<const Expected> parameters) const {
+  std::vector<Expected> result;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto a = static_cast<double>(average[i]);
+    const Expected& w = parameters[i];
+    const double value = d * a + (1 - d) * w.value;
+    // However it is written, no term is larger than these, and each is rounded three times at most:
+    // d or 1 - d, product, sum.
+    const double terms = std::abs(a) + absolute(w) + w.tolerance;
+    result.push_back({value, (1 - d) * w.tolerance + 3 * precision_.unit * (1 - d) * terms +
+                                 precision_.unit * (std::abs(value) + d * std::abs(a)) +
+                                 2 * precision_.smallest});
+  }
+  return result;
+}
+
+Expected Oracle::clip_scale(std::span<const float> gradients, double max_norm) const {
+  long double squares = 0;
+  for (const float g : gradients) squares += static_cast<long double>(g) * g;
+  const auto norm = static_cast<double>(std::sqrt(squares));
+  const double scale = std::min(1.0, max_norm / (norm + 1e-6));
+  // Doubles, and one rounding to float. What is nearly 1 may have become 1.
+  const double of_doubles = static_cast<double>(gradients.size() + 4) * 0x1p-53;
+  return {scale, scale * (0x1p-24 + of_doubles) + 0x1p-149};
 }
 
 namespace {

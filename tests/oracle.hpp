@@ -99,12 +99,19 @@ class Oracle {
     std::vector<Expected> first;
     std::vector<Expected> second;
   };
-  /// Step number `t` ≥ 1; see OptimizerOptions. What a rule does not keep stays as it is.
+  /// Step number `t` ≥ 1, of gradients times `gradient_scale`; see OptimizerOptions. What a rule
+  /// does not keep stays as it is.
   [[nodiscard]] OptimizerState optimizer(const OptimizerOptions& options, std::int64_t t,
                                          std::span<const float> parameters,
                                          std::span<const float> gradients,
                                          std::span<const float> first,
-                                         std::span<const float> second) const;
+                                         std::span<const float> second,
+                                         double gradient_scale = 1) const;
+  /// d·average + (1-d)·w of the new parameters w.
+  [[nodiscard]] std::vector<Expected> averages(double d, std::span<const float> average,
+                                               std::span<const Expected> parameters) const;
+  /// See ClipScale.
+  [[nodiscard]] Expected clip_scale(std::span<const float> gradients, double max_norm) const;
 
  protected:
   /// A sum in any order. Terms may be inexact already.

@@ -1,6 +1,7 @@
 // The first five steps of some trainings, as PyTorch ran them: losses, gradients and parameters.
 // tools/make_pytorch_trace.py recorded them; it computes the same weights, data and orders of rows
-// from the same seeds.
+// from the same seeds. And what PyTorch's own optimisers, clipping, average and schedules make of a
+// small one.
 
 #include <cstdint>
 #include <fstream>
@@ -21,14 +22,13 @@
 #include "model/network.hpp"
 #include "philox.hpp"
 #include "train/evaluation.hpp"
+#include "train/learning_rate.hpp"
 
 namespace ae {
 namespace {
 
 using nlohmann::json;
 using test::Target;
-
-constexpr std::int64_t kInputs = 784;
 
 const json& trace() {
   static const json loaded = [] {
@@ -39,14 +39,14 @@ const json& trace() {
 }
 
 /// Grey values, about a fifth of them not zero.
-Dataset synthetic_data(std::int64_t rows, std::uint64_t seed) {
-  std::vector<std::uint8_t> values(static_cast<std::size_t>(rows * kInputs));
+Dataset synthetic_data(std::int64_t rows, std::int64_t inputs, std::uint64_t seed) {
+  std::vector<std::uint8_t> values(static_cast<std::size_t>(rows * inputs));
   const Philox philox(seed);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::uint32_t word = philox.word(RandomPurpose::synthetic_data, 0, i);
     values[i] = (word & 0xFFU) < 51 ? static_cast<std::uint8_t>(word >> 24U) : std::uint8_t{0};
   }
-  return {"synthetic bytes", {kInputs}, std::move(values)};
+  return {"synthetic bytes", {inputs}, std::move(values)};
 }
 
 /// A tensor by its name in a model file, in a buffer laid out by layer_slices.
@@ -70,11 +70,12 @@ class Replay {
         recorded_(recorded),
         loss_(parse_loss(recorded["loss"].get<std::string>())),
         reduction_(parse_reduction(recorded["reduction"].get<std::string>())),
+        inputs_(recorded["inputs"]),
         spec_(
-            dense_autoencoder({kInputs}, recorded["hidden"].get<std::vector<std::int64_t>>(),
+            dense_autoencoder({inputs_}, recorded["hidden"].get<std::vector<std::int64_t>>(),
                               parse_activation(recorded["activation"].get<std::string>()),
                               parse_activation(recorded["output_activation"].get<std::string>()))),
-        data_(synthetic_data(recorded["rows"], recorded["data_seed"])) {}
+        data_(synthetic_data(recorded["rows"], inputs_, recorded["data_seed"])) {}
 
   /// The model after so many steps of a training that is then told to stop.
   [[nodiscard]] Model model_after(std::int64_t steps) const {
@@ -106,20 +107,21 @@ class Replay {
   /// Forward and backward through `model` for the given rows.
   [[nodiscard]] Pass pass(const Model& model, const std::vector<std::int64_t>& rows) const {
     const auto batch = static_cast<std::int64_t>(rows.size());
-    std::vector<float> samples(static_cast<std::size_t>(batch * kInputs));
+    const auto width = static_cast<std::size_t>(inputs_);
+    std::vector<float> samples(rows.size() * width);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      data_.copy_row(rows[i], std::span(samples).subspan(i * kInputs, kInputs));
+      data_.copy_row(rows[i], std::span(samples).subspan(i * width, width));
     }
-    const double divisor = loss_divisor(reduction_, batch, kInputs);
+    const double divisor = loss_divisor(reduction_, batch, inputs_);
 
     const std::unique_ptr<Backend> backend = target_.make();
     const Parameters parameters(*backend, model);
     Network network(*backend, spec_, parameters, batch, Network::Use::training);
-    DeviceArray<float> x(*backend, batch * kInputs);
+    DeviceArray<float> x(*backend, batch * inputs_);
     x.upload(samples);
     DeviceArray<float> gradients(*backend, parameters.size());
     DeviceArray<double> loss_sum(*backend, 1);
-    const ConstMatrix input{x.data(), batch, kInputs};
+    const ConstMatrix input{x.data(), batch, inputs_};
     const Matrix logits = network.run_to_logits(input, data_.density());
     network.backward(logits, input,
                      {.loss = loss_, .gradient_scale = static_cast<float>(1 / divisor)}, {},
@@ -163,7 +165,15 @@ class Replay {
     options.seed = recorded_["seed"];
     options.loss = loss_;
     options.reduction = reduction_;
-    options.optimizer.learning_rate = recorded_["learning_rate"];
+    OptimizerOptions& optimizer = options.optimizer;
+    optimizer.kind = parse_optimizer(recorded_.value("optimizer", "adam"));
+    optimizer.learning_rate = recorded_["learning_rate"];
+    optimizer.epsilon = recorded_.value("epsilon", optimizer.epsilon);
+    optimizer.momentum = recorded_.value("momentum", optimizer.momentum);
+    optimizer.rho = recorded_.value("rho", optimizer.rho);
+    optimizer.weight_decay = recorded_.value("weight_decay", 0.0F);
+    options.clip_norm = recorded_.value("clip_norm", 0.0F);
+    options.ema_decay = recorded_.value("ema_decay", 0.0F);
     options.device = target_.options;
     return options;
   }
@@ -172,6 +182,7 @@ class Replay {
   const json& recorded_;
   Loss loss_;
   Reduction reduction_;
+  std::int64_t inputs_;
   ModelSpec spec_;
   Dataset data_;
 };
@@ -214,6 +225,52 @@ TEST_P(PyTorchTraceTest, ADeepModelWithTanhAndMeanSquaredErrorIsTheSame) {
 }
 TEST_P(PyTorchTraceTest, TheSummedSquaredErrorIsTheSame) {
   replay("textbook");
+}
+
+/// Every optimiser, with weight decay and momentum where it has them; clipping; the average.
+TEST_P(PyTorchTraceTest, UpdatesAreThoseOfPyTorch) {
+  const json& updates = trace()["updates"];
+  EXPECT_EQ(updates.size(), 9U);
+  for (const json& recorded : updates) {
+    SCOPED_TRACE(recorded["name"]);
+    const Replay replay(GetParam(), recorded);
+    replay.expect_equal(replay.model_after(recorded["steps"]).parameters, recorded["parameters"]);
+  }
+}
+
+TEST(PyTorchSchedules, AreTheSame) {
+  const json& schedules = trace()["schedules"];
+  EXPECT_EQ(schedules.size(), 5U);
+  for (const json& recorded : schedules) {
+    SCOPED_TRACE(recorded.dump());
+    TrainOptions options;
+    options.epochs = recorded["epochs"];
+    options.optimizer.learning_rate = recorded["learning_rate"];
+    ScheduleOptions& schedule = options.schedule;
+    schedule.kind = parse_schedule(recorded["schedule"].get<std::string>());
+    schedule.warm_up = recorded.value("warm_up", 0.0F);
+    schedule.factor = recorded.value("factor", schedule.factor);
+    schedule.step_epochs = recorded.value("step_epochs", schedule.step_epochs);
+    schedule.patience = recorded.value("patience", schedule.patience);
+    schedule.floor = recorded.value("floor", 0.0F);
+    const std::int64_t steps_per_epoch = recorded["steps_per_epoch"];
+    LearningRate learning_rate(options, steps_per_epoch);
+
+    const auto losses = recorded.value("losses", std::vector<double>());
+    const auto due = recorded["rates"].get<std::vector<double>>();
+    std::vector<double> rates;
+    for (const double loss : losses) {
+      rates.push_back(learning_rate.at(static_cast<std::int64_t>(rates.size()) + 1, 0));
+      learning_rate.end_epoch(loss);
+    }
+    for (std::int64_t epoch = 1; losses.empty() && epoch <= options.epochs; ++epoch) {
+      for (std::int64_t step = 0; step < steps_per_epoch; ++step) {
+        rates.push_back(learning_rate.at(epoch, step));
+      }
+    }
+    ASSERT_EQ(rates.size(), due.size());
+    for (std::size_t i = 0; i < due.size(); ++i) EXPECT_NEAR(rates[i], due[i], 1e-8 * due[i]) << i;
+  }
 }
 
 }  // namespace

@@ -46,16 +46,29 @@ enum class Optimizer : std::uint8_t { adam, adamw, sgd, nesterov, rmsprop, adade
 ///   salt_and_pepper  each value becomes, with probability a, 0 or 1, either as likely
 /// Source: Vincent et al., "Stacked denoising autoencoders", JMLR 2010, section 3.3.
 enum class Noise : std::uint8_t { none, gaussian, masking, salt_and_pepper };
+/// What becomes of the learning rate η after e epochs, e = s/S before step number s + 1 of S in
+/// each epoch. After a warm-up of W epochs, whose steps have min(1, (s+1)/(W·S)) of it:
+///   constant  η
+///   step      η·factor^⌊e/step_epochs⌋
+///   cosine    floor + (η - floor)·½(1 + cos(π·(e-W)/(E-W))) of E epochs in all, as SGDR without
+///             restarts (Loshchilov & Hutter 2017, eq. 5); it begins where the warm-up ends
+///   plateau   η·factorⁿ, n one more whenever `patience` epochs in a row have not brought the loss
+///             below (1 - 1e-4) times its least so far; the loss of the validation, or that of the
+///             training where there is none. As Keras's ReduceLROnPlateau, whose 1e-4 is absolute.
+/// None of these falls below the floor.
+enum class Schedule : std::uint8_t { constant, step, cosine, plateau };
 
 std::string_view to_string(Loss loss);
 std::string_view to_string(Reduction reduction);
 std::string_view to_string(Optimizer optimizer);
 std::string_view to_string(Noise noise);
+std::string_view to_string(Schedule schedule);
 /// @throws UsageError naming the known ones.
 Loss parse_loss(std::string_view name);
 Reduction parse_reduction(std::string_view name);
 Optimizer parse_optimizer(std::string_view name);
 Noise parse_noise(std::string_view name);
+Schedule parse_schedule(std::string_view name);
 
 /// Adam's defaults are Keras's. Others want a learning rate of their own, about 1 for sgd and
 /// adadelta on images; adamw is adam until it is given a weight decay.
@@ -68,6 +81,15 @@ struct OptimizerOptions {
   float momentum = 0.9F;        ///< μ, [0, 1)
   float rho = 0.9F;             ///< ρ, [0, 1)
   float weight_decay = 0;       ///< λ ≥ 0
+};
+
+struct ScheduleOptions {
+  Schedule kind = Schedule::constant;
+  float warm_up = 0;              ///< W, in epochs, whole or not, at most as many as there are
+  float factor = 0.1F;            ///< of step and plateau, in (0, 1)
+  std::int64_t step_epochs = 20;  ///< of step, ≥ 1
+  std::int64_t patience = 10;     ///< of plateau, ≥ 1
+  float floor = 0;                ///< a learning rate in [0, η]
 };
 
 struct NoiseOptions {
@@ -108,6 +130,7 @@ struct EpochResult {
   double penalty = std::numeric_limits<double>::quiet_NaN();  ///< see SparsityOptions
   double seconds = 0;  ///< training alone, without the validation
   double samples_per_second = 0;
+  float learning_rate = 0;  ///< of the epoch's last step
 };
 
 /// The epoch under way, for a progress display.
@@ -130,6 +153,16 @@ struct TrainOptions {
   SparsityOptions sparsity{};        ///< beside the loss, not part of it as it is reported
   VariationalOptions variational{};  ///< part of the loss as it is reported
   OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  /// c: where the norm of all gradients together is larger, they are scaled down to it as PyTorch's
+  /// clip_grad_norm_ does, g ← g·min(1, c/(‖g‖ + 1e-6)); before the optimiser adds any weight
+  /// decay. 0 leaves them as they are.
+  float clip_norm = 0;
+  /// d, [0, 1): above 0, an exponential moving average of the weights is kept, a ← d·a + (1-d)·w
+  /// after each step, beginning with the initial weights. As with PyTorch's AveragedModel and
+  /// Keras's use_ema it is what is validated and what the model gets; the training goes on with the
+  /// weights themselves.
+  float ema_decay = 0;
   DeviceOptions device;
 
   /// Called after every epoch; may be empty.

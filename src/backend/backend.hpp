@@ -284,9 +284,22 @@ struct GaussianBackward {
   double* kl_sum = nullptr;
 };
 
+/// What clips gradients to a norm of `max_norm` > 0:
+///   *scale = min(1, max_norm/(√Σ gradients² + 1e-6)),
+/// summed in double, so that no square overflows or vanishes; NaN where a gradient is.
+struct ClipScale {
+  const float* gradients = nullptr;
+  std::int64_t count = 0;
+  float max_norm = 0;
+  float* scale = nullptr;
+};
+
 /// An optimiser's step over a flat parameter buffer, as step number *step + 1; then *step is one
 /// more. `first` and `second` are the numbers it keeps, as many as optimizer_states() says, in the
 /// order of its rule; the others may be null.
+///   η = learning_rates[*step mod steps_per_epoch], or the options' where `learning_rates` is null,
+///   g = gradients·*gradient_scale, or the gradients where that is null,
+///   average ← d·average + (1-d)·parameters, of the new ones, where `average` is not null.
 struct OptimizerStep {
   OptimizerOptions options{};
   float* parameters = nullptr;
@@ -295,6 +308,11 @@ struct OptimizerStep {
   float* second = nullptr;
   std::int64_t count = 0;
   std::int64_t* step = nullptr;
+  const float* learning_rates = nullptr;  ///< (steps_per_epoch)
+  std::int64_t steps_per_epoch = 1;
+  const float* gradient_scale = nullptr;
+  float* average = nullptr;
+  float average_decay = 0;  ///< d
 };
 
 /// What the gradient of the activation below is computed from: its outputs, or its inputs where the
@@ -380,6 +398,7 @@ class Backend {
   virtual void sparsity_backward(const SparsityBackward& op) = 0;
   virtual void gaussian_sample(const GaussianSample& op) = 0;
   virtual void gaussian_backward(const GaussianBackward& op) = 0;
+  virtual void clip_scale(const ClipScale& op) = 0;
   virtual void optimizer_step(const OptimizerStep& op) = 0;
 
   /// Whether operations return before they are done.

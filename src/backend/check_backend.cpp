@@ -318,6 +318,14 @@ class CheckBackend final : public Backend {
     compare(of_layer(op.layer, "sample dbias"), {op.dbias, 1, op.dh.cols});
     compare(of_layer(op.layer, "sample kl sum"), op.kl_sum, 1, 1);
   }
+  void clip_scale(const ClipScale& op) override {
+    ClipScale judged = op;
+    judged.gradients = in_judged(op.gradients, op.count);
+    judged.scale = in_judged(op.scale, 1);
+    judged_->clip_scale(judged);
+    reference_->clip_scale(op);
+    compare("clip scale", op.scale, 1, 1);
+  }
   void optimizer_step(const OptimizerStep& op) override {
     const int states = optimizer_states(op.options.kind);
     OptimizerStep judged = op;
@@ -326,11 +334,15 @@ class CheckBackend final : public Backend {
     judged.first = states > 0 ? in_judged(op.first, op.count) : nullptr;
     judged.second = states > 1 ? in_judged(op.second, op.count) : nullptr;
     judged.step = in_judged(op.step, 1);
+    judged.learning_rates = in_judged(op.learning_rates, op.steps_per_epoch);
+    judged.gradient_scale = in_judged(op.gradient_scale, 1);
+    judged.average = in_judged(op.average, op.count);
     judged_->optimizer_step(judged);
     reference_->optimizer_step(op);
     compare("update parameters", {op.parameters, 1, op.count});
     if (states > 0) compare("update first state", {op.first, 1, op.count});
     if (states > 1) compare("update second state", {op.second, 1, op.count});
+    compare("update average", op.average, 1, op.count);
     compare("update step", op.step, 1, 1);
   }
 

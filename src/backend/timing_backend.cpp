@@ -111,6 +111,9 @@ class TimingBackend final : public Backend {
     time({.layer = op.layer, .stage = "sample backward", .rows = op.h.rows},
          [&] { timed_.gaussian_backward(op); });
   }
+  void clip_scale(const ClipScale& op) override {
+    time({.stage = "clip"}, [&] { timed_.clip_scale(op); });
+  }
   void optimizer_step(const OptimizerStep& op) override {
     time({.stage = "update"}, [&] { timed_.optimizer_step(op); });
   }

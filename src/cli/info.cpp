@@ -55,7 +55,7 @@ void describe_model(const std::filesystem::path& path, bool json) {
                         to_string(slice.output_shape), format_count(slice.weights + slice.biases));
   }
   if (!model.training.empty()) text += "\ntrained with\n";
-  for (const auto& [key, value] : model.training) text += fmt::format("  {:<16}{}\n", key, value);
+  for (const auto& [key, value] : model.training) text += fmt::format("  {:<18}{}\n", key, value);
   print(text);
 }
 

@@ -36,10 +36,18 @@ std::string duration(double seconds) {
   return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
 }
 
+/// 0.001F as 0.001, not as the 0.0010000000474974513 that it is in double.
+double shortest(float value) {
+  return std::stod(fmt::format("{}", value));
+}
+
 }  // namespace
 
-Progress::Progress(Voice voice, std::int64_t epochs)
-    : voice_(voice), epochs_(epochs), is_live_(voice == Voice::human && stdout_is_terminal()) {}
+Progress::Progress(Voice voice, std::int64_t epochs, Rate rate)
+    : voice_(voice),
+      epochs_(epochs),
+      rate_(rate),
+      is_live_(voice == Voice::human && stdout_is_terminal()) {}
 
 void Progress::show(const StepProgress& progress) {
   if (!is_live_) return;
@@ -72,7 +80,8 @@ void Progress::show(const EpochResult& epoch) {
                 {"samples_per_second", epoch.samples_per_second},
                 {"train_kl", epoch.train_kl},
                 {"val_kl", epoch.validation_kl},
-                {"penalty", epoch.penalty}});
+                {"penalty", epoch.penalty},
+                {"learning_rate", shortest(epoch.learning_rate)}});
     return;
   }
   clear();
@@ -83,6 +92,7 @@ void Progress::show(const EpochResult& epoch) {
   }
   if (!std::isnan(epoch.train_kl)) line += fmt::format("  KL {:.2f}", epoch.train_kl);
   if (!std::isnan(epoch.penalty)) line += fmt::format("  penalty {:.2g}", epoch.penalty);
+  if (rate_ == Rate::shown) line += fmt::format("  learning rate {:.3g}", epoch.learning_rate);
   print(fmt::format("{}  {:.2f} s  {} samples/s\n", line, epoch.seconds,
                     format_count(std::llround(epoch.samples_per_second))));
 }

@@ -14,7 +14,10 @@ enum class Voice : std::uint8_t { human, json, quiet };
 /// line for each finished one; in a pipe, a plain line an epoch and never an escape code.
 class Progress {
  public:
-  Progress(Voice voice, std::int64_t epochs);
+  /// Whether an epoch's line has its learning rate. JSON always has.
+  enum class Rate : std::uint8_t { hidden, shown };
+
+  Progress(Voice voice, std::int64_t epochs, Rate rate = Rate::hidden);
 
   void show(const StepProgress& progress);
   void show(const EpochResult& epoch);
@@ -27,6 +30,7 @@ class Progress {
  private:
   Voice voice_;
   std::int64_t epochs_;
+  Rate rate_;
   bool is_live_;
   bool has_live_line_ = false;
 };

@@ -20,7 +20,8 @@ RunFolder::RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) 
                             folder_.string(), error.message()));
   }
   metrics_.open(folder_ / "metrics.csv", std::ios::trunc);
-  metrics_ << "epoch,train_loss,val_loss,seconds,samples_per_second,train_kl,val_kl,penalty\n"
+  metrics_ << "epoch,train_loss,val_loss,seconds,samples_per_second,learning_rate,train_kl,val_kl,"
+              "penalty\n"
            << std::flush;
   if (!metrics_) {
     throw Error(
@@ -49,9 +50,10 @@ void RunFolder::add_metrics(const EpochResult& epoch) {
   const auto field = [](double value) {
     return std::isnan(value) ? std::string() : fmt::format("{:.9g}", value);
   };
-  metrics_ << fmt::format("{},{:.9g},{},{:.6f},{:.0f},{},{},{}\n", epoch.epoch, epoch.train_loss,
+  metrics_ << fmt::format("{},{:.9g},{},{:.6f},{:.0f},{},{},{},{}\n", epoch.epoch, epoch.train_loss,
                           field(epoch.validation_loss), epoch.seconds, epoch.samples_per_second,
-                          field(epoch.train_kl), field(epoch.validation_kl), field(epoch.penalty))
+                          epoch.learning_rate, field(epoch.train_kl), field(epoch.validation_kl),
+                          field(epoch.penalty))
            << std::flush;
   if (!metrics_) {
     throw Error(fmt::format("{} cannot be written, free some space on its disk",

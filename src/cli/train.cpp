@@ -154,8 +154,8 @@ report::Report make_report(const TrainCommand& command, const ModelSpec& spec, c
       {"decoder", to_string(spec.decoder)},
       {"parameters", format_count(spec.parameter_count())},
       {"loss", loss_name(options, spec)},
-      {"optimizer", fmt::format("{}, learning rate {:g}", to_string(options.optimizer.kind),
-                                options.optimizer.learning_rate)},
+      {"optimizer", std::string(to_string(options.optimizer.kind))},
+      {"learning rate", learning_rate(options)},
       {"batch size", format_count(options.batch_size)},
       {"epochs", format_count(options.epochs)},
       {"seed", std::to_string(options.seed)},
@@ -163,6 +163,14 @@ report::Report make_report(const TrainCommand& command, const ModelSpec& spec, c
   if (options.noise.kind != Noise::none) {
     report.configuration.emplace_back(
         "noise", fmt::format("{}, {:g}", to_string(options.noise.kind), options.noise.amount));
+  }
+  if (options.clip_norm > 0) {
+    report.configuration.emplace_back("gradients",
+                                      fmt::format("clipped to the norm {:g}", options.clip_norm));
+  }
+  if (options.ema_decay > 0) {
+    report.configuration.emplace_back("weights",
+                                      fmt::format("moving average, decay {:g}", options.ema_decay));
   }
   report.machine = {
       {"device", device.name}, {"", device.description}, {"ae", std::string(version())}};
@@ -211,7 +219,8 @@ int run_train(const Arguments& arguments) {
   }
 
   watch_for_interrupt();
-  Progress progress(voice, training.epochs);
+  const bool moves = training.schedule.kind != Schedule::constant || training.schedule.warm_up > 0;
+  Progress progress(voice, training.epochs, moves ? Progress::Rate::shown : Progress::Rate::hidden);
   training.stop_requested = interrupted;
   training.on_epoch = [&](const EpochResult& epoch) {
     folder.add_metrics(epoch);

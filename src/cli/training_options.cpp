@@ -64,13 +64,27 @@ void TrainingOptions::add_to(Options& options) {
   options.add("momentum", training.optimizer.momentum, "X", "of sgd and nesterov");
   options.add("rho", training.optimizer.rho, "X", "rmsprop's and adadelta's decay of means");
   options.add("weight-decay", training.optimizer.weight_decay, "X", "L2; decoupled with adamw");
+  options.add("clip-norm", training.clip_norm, "X",
+              "scales a step's gradients down to it; 0 does not");
+  options.add("ema", training.ema_decay, "X",
+              "decay of the weights' moving average, as 0.999; 0 keeps none");
   options.add("epochs", training.epochs, "N", "times through the data");
   options.add("batch-size", training.batch_size, "N", "rows a step");
   options.add("seed", training.seed, "N", "of all randomness; same seed, same model");
+  ScheduleOptions& schedule = training.schedule;
+  options.group("Learning rate");
+  options.add("schedule", schedule_, "NAME", "what becomes of it: constant, step, cosine, plateau");
+  options.add("schedule-factor", schedule.factor, "X", "what step and plateau take it times");
+  options.add("schedule-epochs", schedule.step_epochs, "N", "from one step to the next");
+  options.add("schedule-patience", schedule.patience, "N",
+              "epochs without progress that make a plateau");
+  options.add("schedule-floor", schedule.floor, "X", "the least that a schedule makes of it");
+  options.add("warm-up", schedule.warm_up, "X", "epochs in which it rises from 0, whole or not");
 }
 
 void TrainingOptions::resolve(const Options& options) {
   training.optimizer.kind = parse_optimizer(optimizer_);
+  training.schedule.kind = parse_schedule(schedule_);
   training.loss = parse_loss(loss_);
   training.reduction = parse_reduction(reduction_);
   training.noise.kind = parse_noise(noise_);
@@ -143,6 +157,14 @@ std::map<std::string, std::string> TrainingOptions::record() const {
       {"momentum", number(training.optimizer.momentum)},
       {"rho", number(training.optimizer.rho)},
       {"weight_decay", number(training.optimizer.weight_decay)},
+      {"schedule", schedule_},
+      {"schedule_factor", number(training.schedule.factor)},
+      {"schedule_epochs", std::to_string(training.schedule.step_epochs)},
+      {"schedule_patience", std::to_string(training.schedule.patience)},
+      {"schedule_floor", number(training.schedule.floor)},
+      {"warm_up", number(training.schedule.warm_up)},
+      {"clip_norm", number(training.clip_norm)},
+      {"ema", number(training.ema_decay)},
       {"batch_size", std::to_string(training.batch_size)},
       {"seed", std::to_string(training.seed)},
   };
@@ -163,6 +185,30 @@ std::string shapes_through(const ModelSpec& spec) {
   for (const LayerSlice& slice : layer_slices(spec)) {
     text += fmt::format(" → {}", to_string(slice.output_shape));
   }
+  return text;
+}
+
+std::string learning_rate(const TrainOptions& options) {
+  const ScheduleOptions& schedule = options.schedule;
+  std::string text = fmt::format("{:g}", options.optimizer.learning_rate);
+  const std::string floor =
+      schedule.floor > 0 ? fmt::format(", down to {:g}", schedule.floor) : std::string();
+  switch (schedule.kind) {
+    case Schedule::constant:
+      break;
+    case Schedule::step:
+      text += fmt::format(", times {:g} every {} epochs{}", schedule.factor, schedule.step_epochs,
+                          floor);
+      break;
+    case Schedule::cosine:
+      text += fmt::format(", cosine to {:g}", schedule.floor);
+      break;
+    case Schedule::plateau:
+      text += fmt::format(", times {:g} after {} epochs without progress{}", schedule.factor,
+                          schedule.patience, floor);
+      break;
+  }
+  if (schedule.warm_up > 0) text += fmt::format(", {:g} epochs of warm-up", schedule.warm_up);
   return text;
 }
 

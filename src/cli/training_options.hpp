@@ -39,11 +39,15 @@ struct TrainingOptions {
   std::string loss_{to_string(training.loss)};
   std::string reduction_{to_string(training.reduction)};
   std::string optimizer_{to_string(training.optimizer.kind)};
+  std::string schedule_{to_string(training.schedule.kind)};
   std::string noise_{to_string(training.noise.kind)};
 };
 
 /// "784 → 32 → 784", "28x28 → 14x14x32 → …": the shapes between the layers.
 std::string shapes_through(const ModelSpec& spec);
+
+/// How the learning rate moves: "0.001", "0.001, cosine to 0, 2 epochs of warm-up".
+std::string learning_rate(const TrainOptions& options);
 
 /// "binary cross-entropy, mean over all elements"
 std::string loss_name(const TrainOptions& options);

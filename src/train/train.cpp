@@ -27,6 +27,10 @@ constexpr Names<Noise, 4> kNoises{{{Noise::none, "none"},
                                    {Noise::masking, "masking"},
                                    {Noise::salt_and_pepper, "salt_and_pepper"}}};
 constexpr auto kOptimizers = names_of(optimizers::Optimizers{});
+constexpr Names<Schedule, 4> kSchedules{{{Schedule::constant, "constant"},
+                                         {Schedule::step, "step"},
+                                         {Schedule::cosine, "cosine"},
+                                         {Schedule::plateau, "plateau"}}};
 constexpr Names<Reduction, 2> kReductions{{{Reduction::mean, "mean"}, {Reduction::sum, "sum"}}};
 
 void require(bool holds, std::string_view what, double value, std::string_view range) {
@@ -49,6 +53,12 @@ std::string_view to_string(Noise noise) {
 }
 Noise parse_noise(std::string_view name) {
   return value_of(kNoises, "noise", name);
+}
+std::string_view to_string(Schedule schedule) {
+  return name_of(kSchedules, schedule);
+}
+Schedule parse_schedule(std::string_view name) {
+  return value_of(kSchedules, "schedule", name);
 }
 Optimizer parse_optimizer(std::string_view name) {
   return value_of(kOptimizers, "optimizer", name);
@@ -91,6 +101,19 @@ void TrainOptions::validate() const {
   require_at_least_0(variational.beta, "beta");
   require_at_least_0(variational.warm_up_epochs, "the KL's warm-up");
   require_at_least_0(variational.free_bits, "the number of free nats");
+  require(schedule.warm_up >= 0 && number(schedule.warm_up) <= number(epochs), "the warm-up",
+          number(schedule.warm_up), fmt::format("from 0 to the number of epochs, {}", epochs));
+  require(schedule.factor > 0 && schedule.factor < 1, "the schedule's factor",
+          number(schedule.factor), "above 0 and below 1");
+  require(schedule.step_epochs >= 1, "the epochs of the schedule's steps",
+          number(schedule.step_epochs), "at least 1");
+  require(schedule.patience >= 1, "the schedule's patience", number(schedule.patience),
+          "at least 1");
+  require(schedule.floor >= 0 && schedule.floor <= optimizer.learning_rate, "the schedule's floor",
+          number(schedule.floor),
+          fmt::format("from 0 to the learning rate, {}", optimizer.learning_rate));
+  require_at_least_0(clip_norm, "the norm to clip to");
+  require_fraction(ema_decay, "the decay of the average");
 }
 
 void require_in_range(const NoiseOptions& noise) {

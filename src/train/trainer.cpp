@@ -47,9 +47,16 @@ Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const 
       gradients_(backend, parameters_.size()),
       first_state_(backend, optimizer_states(options.optimizer.kind) > 0 ? parameters_.size() : 0),
       second_state_(backend, optimizer_states(options.optimizer.kind) > 1 ? parameters_.size() : 0),
+      learning_rate_(options, steps_per_epoch_),
       network_(backend, model.spec, parameters_, batch_, Network::Use::training) {
+  if (!learning_rate_.is_constant()) {
+    rates_.resize(static_cast<std::size_t>(steps_per_epoch_));
+    device_rates_ = DeviceArray<float>(backend, steps_per_epoch_);
+  }
+  if (options.clip_norm > 0) clip_scale_ = DeviceArray<float>(backend, 1);
+  if (options.ema_decay > 0) average_.emplace(backend, model);
   if (validation != nullptr) {
-    validation_.emplace(backend, model.spec, parameters_, *validation,
+    validation_.emplace(backend, model.spec, outcome(), *validation,
                         EvaluationOptions{.loss = options.loss,
                                           .reduction = options.reduction,
                                           .noise = options.noise,
@@ -93,13 +100,24 @@ void Trainer::step(std::int64_t rows) {
   const Matrix logits = network_.run_to_logits(input, density_, draw);
   network_.backward(logits, x, objective, draw, gradients_.data(),
                     {.loss = sums_.data(), .penalty = sums_.data() + 2, .kl = sums_.data() + 1});
+  if (options_.clip_norm > 0) {
+    backend_.clip_scale({.gradients = gradients_.data(),
+                         .count = parameters_.size(),
+                         .max_norm = options_.clip_norm,
+                         .scale = clip_scale_.data()});
+  }
   backend_.optimizer_step({.options = options_.optimizer,
                            .parameters = parameters_.data(),
                            .gradients = gradients_.data(),
                            .first = first_state_.data(),
                            .second = second_state_.data(),
                            .count = parameters_.size(),
-                           .step = step_count_.data()});
+                           .step = step_count_.data(),
+                           .learning_rates = device_rates_.data(),
+                           .steps_per_epoch = steps_per_epoch_,
+                           .gradient_scale = clip_scale_.data(),
+                           .average = average_ ? average_->data() : nullptr,
+                           .average_decay = options_.ema_decay});
 }
 
 TrainResult Trainer::run() {
@@ -118,11 +136,12 @@ TrainResult Trainer::run() {
       finished.validation_kl = held_out.kl;
     }
     require_finite(finished);
+    learning_rate_.end_epoch(validation_ ? finished.validation_loss : finished.train_loss);
     result.epochs.push_back(finished);
     if (options_.on_epoch) options_.on_epoch(finished);
   }
 
-  parameters_.download(model_);
+  outcome().download(model_);
   result.seconds = seconds_since(start);
   return result;
 }
@@ -143,6 +162,7 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   const Clock::time_point start = Clock::now();
   const Range range(backend_, fmt::format("epoch {}", epoch));
   permutation_.upload(order_);
+  if (learning_rate_.fill(epoch, rates_)) device_rates_.upload(rates_);
   sums_.clear();
 
   double next_report = kProgressInterval;
@@ -164,6 +184,7 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   // A device may still be at work on this epoch.
   if (epoch < options_.epochs) shuffle_rows(options_.seed, epoch + 1, order_);
   read_sums(result);
+  result.learning_rate = static_cast<float>(learning_rate_.at(epoch, steps_per_epoch_ - 1));
   result.seconds = seconds_since(start);
   result.samples_per_second = static_cast<double>(rows_) / result.seconds;
   return true;

@@ -10,6 +10,7 @@
 #include "backend/backend.hpp"
 #include "model/network.hpp"
 #include "train/evaluation.hpp"
+#include "train/learning_rate.hpp"
 
 namespace ae {
 
@@ -26,6 +27,8 @@ class Trainer {
  private:
   /// What one step does, for a batch of `rows`.
   void step(std::int64_t rows);
+  /// What is validated and becomes the model: the weights, or their average.
+  [[nodiscard]] const Parameters& outcome() const { return average_ ? *average_ : parameters_; }
   /// Trains through the rows in the order in `order_`, and makes the next. False if stopped on the
   /// way.
   bool run_epoch(std::int64_t epoch, EpochResult& result);
@@ -55,6 +58,11 @@ class Trainer {
   DeviceArray<float> gradients_;
   DeviceArray<float> first_state_;  ///< the optimiser's, as many as it keeps
   DeviceArray<float> second_state_;
+  std::optional<Parameters> average_;  ///< of the weights; none unless asked for
+  LearningRate learning_rate_;
+  std::vector<float> rates_;  ///< of the epoch's steps; none where the learning rate is constant
+  DeviceArray<float> device_rates_;
+  DeviceArray<float> clip_scale_;  ///< one, where gradients are clipped
   Network network_;
   std::optional<Evaluation> validation_;
   std::unique_ptr<RecordedStep> full_step_;

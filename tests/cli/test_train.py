@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import pty
 import re
@@ -30,7 +31,8 @@ class RunFolder(ProgramTest):
             rows = list(csv.DictReader(file))
         self.assertEqual([row["epoch"] for row in rows], ["1", "2", "3"])
         self.assertEqual(set(rows[0]), {"epoch", "train_loss", "val_loss", "seconds",
-                                        "samples_per_second"})
+                                        "samples_per_second", "learning_rate"})
+        self.assertEqual({row["learning_rate"] for row in rows}, {"0.001"})
         losses = [float(row["train_loss"]) for row in rows]
         self.assertLess(losses[2], losses[0])
 
@@ -91,6 +93,70 @@ class SameBits(ProgramTest):
         self.assertEqual(self.read("run/model.safetensors"), first)
 
 
+class LearningRate(ProgramTest):
+    def rates(self, *arguments, epochs=4):
+        lines = self.json_lines(self.train("--json", "--no-report", "--learning-rate", "0.01",
+                                           *arguments, epochs=epochs))
+        with open(self.path("run/metrics.csv"), newline="") as file:
+            written = [float(row["learning_rate"]) for row in csv.DictReader(file)]
+        shown = [line["learning_rate"] for line in lines[:-1]]
+        self.assertEqual(written, shown)
+        return shown
+
+    def test_schedules(self):
+        self.assertEqual(self.rates(), [0.01] * 4)
+        self.assertEqual(self.rates("--schedule", "step", "--schedule-epochs", "2",
+                                    "--schedule-factor", "0.5"), [0.01, 0.01, 0.005, 0.005])
+        self.assertEqual(self.rates("--warm-up", "2"), [0.005, 0.01, 0.01, 0.01])
+        # 500 rows in batches of 64: eight steps, of which the last has an eighth to go.
+        for rate, done in zip(self.rates("--schedule", "cosine", "--schedule-floor", "0.001"),
+                              [7 / 32, 15 / 32, 23 / 32, 31 / 32]):
+            self.assertAlmostEqual(rate, 0.0055 + 0.0045 * math.cos(math.pi * done), places=8)
+        # So slow that there is no progress after the first.
+        for rate, due in zip(self.rates("--schedule", "plateau", "--schedule-patience", "1",
+                                        "--learning-rate", "1e-6"), [1, 1, 0.1, 0.01]):
+            self.assertAlmostEqual(rate / 1e-6, due, places=6)
+
+    def test_epochs_tell_a_rate_that_moves(self):
+        self.assertNotIn("learning rate", self.train())
+        self.assertIn("  learning rate 0.0005  ", self.train("--warm-up", "2"))
+
+    def test_what_does_not_go(self):
+        self.fails(2, ["schedule 'linear'", "constant, step, cosine, plateau"], "train",
+                   "--schedule", "linear")
+        self.fails(2, ["the warm-up is 3", "epochs, 2"], "train", "--epochs", "2", "--warm-up", "3")
+        self.fails(2, ["floor is 0.5", "learning rate, 0.001"], "train", "--schedule-floor", "0.5")
+        self.fails(2, ["factor is 1,"], "train", "--schedule-factor", "1")
+        self.fails(2, ["patience is 0"], "train", "--schedule-patience", "0")
+        self.fails(2, ["clip to is -1"], "train", "--clip-norm", "-1")
+        self.fails(2, ["decay of the average is 1,"], "train", "--ema", "1")
+
+    def test_all_of_it_is_repeated_and_recorded(self):
+        options = ["--schedule", "cosine", "--warm-up", "0.5", "--schedule-floor", "1e-05",
+                   "--clip-norm", "0.02", "--ema", "0.9"]
+        self.train(*options)
+        first = self.read("run/model.safetensors")
+        self.ok("train", "--config", "run/config.toml", "--out", "again")
+        self.assertEqual(self.read("again/model.safetensors"), first)
+        training = json.loads(read_safetensors(self.path("run/model.safetensors"))[0]["training"])
+        self.assertEqual({name: training[name] for name in
+                          ("schedule", "warm_up", "schedule_floor", "clip_norm", "ema")},
+                         {"schedule": "cosine", "warm_up": "0.5", "schedule_floor": "1e-05",
+                          "clip_norm": "0.02", "ema": "0.9"})
+        report = self.read("run/report.html").decode()
+        self.assertIn("cosine to 1e-05, 0.5 epochs of warm-up", report)
+        self.assertIn("clipped to the norm 0.02", report)
+        self.assertIn("moving average, decay 0.9", report)
+        self.train()
+        self.assertNotEqual(self.read("run/model.safetensors"), first)
+
+    def test_the_average_is_what_is_judged_and_saved(self):
+        last = self.json_lines(self.train("--json", "--ema", "0.8", epochs=3))[-1]
+        line, = self.json_lines(self.ok("evaluate", "run/model.safetensors", "--data", "test.idx",
+                                        "--json"))
+        self.assertAlmostEqual(last["test_loss"], line["loss"], places=9)
+
+
 class Configuration(ProgramTest):
     def test_flags_win_over_the_file(self):
         self.write("c.toml", b"data = 'data.idx'\nhidden = [5, 3]\nepochs = 7\nno-report = true\n")
@@ -122,7 +188,8 @@ class Progress(ProgramTest):
         lines = self.json_lines(self.train("--json"))
         self.assertEqual([line["event"] for line in lines], ["epoch", "epoch", "done"])
         self.assertEqual(set(lines[0]), {"event", "epoch", "train_loss", "val_loss", "seconds",
-                                         "samples_per_second"})
+                                         "samples_per_second", "learning_rate"})
+        self.assertEqual(lines[0]["learning_rate"], 0.001)
         done = lines[-1]
         self.assertLessEqual({"event", "device", "epochs", "train_loss", "test_loss", "seconds",
                               "parameters", "model"}, set(done))

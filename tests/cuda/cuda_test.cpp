@@ -71,12 +71,11 @@ struct Counted {
 };
 
 /// Trains the seed model, three full batches and a short one an epoch, and counts after each step.
-Counted count_seed_training(const std::string& gemm) {
+Counted count_seed_training(const std::string& gemm, TrainOptions options = {}) {
   constexpr std::int64_t kEpochs = 3;
   const Dataset rows = random_images(3 * 256 + 100, {28, 28}, 1);
   const std::size_t graphs_before = test::graph_sizes().size();
   Counted counted;
-  TrainOptions options;
   options.epochs = kEpochs;
   options.device = {.device = "cuda", .gemm = gemm};
   options.stop_requested = [&] {
@@ -116,6 +115,48 @@ TEST_F(CudaTest, AnEpochIsGraphLaunchesAndNothingElse) {
       }
     }
   }
+}
+
+/// A schedule's learning rates come with the order of rows, where they are others than before; no
+/// step costs more for them, nor for the average, and clipping is one kernel.
+TEST_F(CudaTest, SchedulesCostACopyAnEpochAndClippingAKernelAStep) {
+  constexpr std::size_t kStepsAnEpoch = 4;
+  const auto between_epochs = [&](const TrainOptions& options) {
+    const std::vector<CudaCalls> after = count_seed_training("cublas", options).after_step;
+    std::vector<int> copies;
+    for (std::size_t step = 1; step < after.size(); ++step) {
+      const CudaCalls made = after[step] - after[step - 1];
+      EXPECT_EQ(made.launches, 1);
+      EXPECT_EQ(made.kernels, 0);
+      EXPECT_EQ(made.allocations, 0);
+      if (step % kStepsAnEpoch == 0) {
+        copies.push_back(made.copies);
+        EXPECT_LE(made.synchronizations, 3);  // and for one more buffer
+      } else {
+        EXPECT_EQ(made.copies, 0);
+        EXPECT_EQ(made.synchronizations, 0);
+      }
+    }
+    return copies;
+  };
+  TrainOptions options;
+  options.clip_norm = 1;
+  options.ema_decay = 0.9F;
+  EXPECT_EQ(between_epochs(options), (std::vector<int>{3, 3}));
+  options.schedule.kind = Schedule::cosine;
+  EXPECT_EQ(between_epochs(options), (std::vector<int>{4, 4}));
+  options.schedule = {.warm_up = 1.0F};
+  EXPECT_EQ(between_epochs(options), (std::vector<int>{4, 3}));
+
+  const auto recorded = [](const TrainOptions& with) {
+    const CudaCalls before = test::cuda_calls();
+    return (count_seed_training("cublas", with).after_step.front() - before).kernels;
+  };
+  const auto plain = recorded({});
+  options.clip_norm = 0;
+  EXPECT_EQ(recorded(options), plain);
+  options.clip_norm = 1;
+  EXPECT_EQ(recorded(options), plain + 2);  // in each of the two steps that are recorded
 }
 
 /// Gather; two products forward and a kernel between them; loss; three products backward and a

@@ -87,6 +87,7 @@ class CpuBackend final : public Backend {
   void sparsity_backward(const SparsityBackward& op) override { submit(op); }
   void gaussian_sample(const GaussianSample& op) override { submit(op); }
   void gaussian_backward(const GaussianBackward& op) override { submit(op); }
+  void clip_scale(const ClipScale& op) override { submit(op); }
   void optimizer_step(const OptimizerStep& op) override { submit(op); }
 
   [[nodiscard]] std::unique_ptr<RecordedStep> record(std::function<void()> step) override {

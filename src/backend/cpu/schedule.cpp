@@ -126,12 +126,16 @@ Schedule::Phase& Schedule::phase_for_rows(std::int64_t rows, std::int64_t panel_
     Phase& last = phases_[used_phases_ - 1];
     const bool fits =
         panel_rows == kAnyPanel || last.panel_rows == kAnyPanel || last.panel_rows == panel_rows;
-    if (last.rows == rows && last.optimiser_steps.empty() && fits) {
+    if (last.rows == rows && last.updates.empty() && fits) {
       if (last.panel_rows == kAnyPanel) last.panel_rows = panel_rows;
       return last;
     }
   }
   return new_phase(rows, panel_rows);
+}
+
+Schedule::Phase& Schedule::last_phase() {
+  return used_phases_ == 0 ? new_phase(0, kAnyPanel) : phases_[used_phases_ - 1];
 }
 
 Schedule::Phase& Schedule::add_row_operation(const RowOperation& operation, std::int64_t rows,
@@ -257,9 +261,14 @@ void Schedule::add(const ActivationBackward& op) {
   need_scratch(cols);
 }
 
+void Schedule::add(const ClipScale& op) {
+  const std::size_t partial = row_sums_.size();
+  row_sums_.resize(partial + static_cast<std::size_t>(pieces(op.count, kParametersPerTask)));
+  last_phase().updates.emplace_back(ClipScaleWork{op, partial});
+}
+
 void Schedule::add(const OptimizerStep& op) {
-  Phase& phase = used_phases_ == 0 ? new_phase(0, kAnyPanel) : phases_[used_phases_ - 1];
-  phase.optimiser_steps.push_back(op);
+  last_phase().updates.emplace_back(op);
 }
 
 void Schedule::clear() {
@@ -270,7 +279,7 @@ void Schedule::clear() {
     phase.weight_gradients.clear();
     phase.column_sums.clear();
     phase.loss_sums.clear();
-    phase.optimiser_steps.clear();
+    phase.updates.clear();
   }
   used_phases_ = 0;
   partials_.clear();
@@ -288,7 +297,9 @@ void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
     const Phase& phase = phases_[i];
     run_row_operations(phase, pool, kernels);
     run_sums_over_rows(phase, pool, kernels);
-    for (const OptimizerStep& op : phase.optimiser_steps) run_optimiser(op, pool, kernels);
+    for (const auto& update : phase.updates) {
+      std::visit([&](const auto& work) { run(work, pool, kernels); }, update);
+    }
   }
 }
 
@@ -349,21 +360,44 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
   });
 }
 
-void Schedule::run_optimiser(const OptimizerStep& op, ThreadPool& pool,
-                             const VectorKernels& kernels) {
-  const auto t = static_cast<double>(++*op.step);
+void Schedule::run(const ClipScaleWork& work, ThreadPool& pool, const VectorKernels& kernels) {
+  const ClipScale& op = work.op;
+  const std::int64_t tasks = pieces(op.count, kParametersPerTask);
+  double* const partials = row_sums_.data() + work.partial;
+  pool.for_each(tasks, [&](std::int64_t task) {
+    const std::int64_t begin = task * kParametersPerTask;
+    partials[task] = kernels.sum_of_squares(op.gradients + begin,
+                                            std::min(kParametersPerTask, op.count - begin));
+  });
+  double squares = 0;
+  for (std::int64_t task = 0; task < tasks; ++task) squares += partials[task];
+  *op.scale = optimizers::clip_scale(squares, op.max_norm);
+}
+
+void Schedule::run(const OptimizerStep& op, ThreadPool& pool, const VectorKernels& kernels) {
   const OptimizerOptions& options = op.options;
   optimizers::StepRates rates = optimizers::constant_rates(options);
+  if (op.learning_rates != nullptr) {
+    rates.learning_rate = op.learning_rates[*op.step % op.steps_per_epoch];
+  }
+  const auto t = static_cast<double>(++*op.step);
   rates.adam_rate =
-      static_cast<float>(static_cast<double>(options.learning_rate) *
+      static_cast<float>(static_cast<double>(rates.learning_rate) *
                          std::sqrt(1 - std::pow(static_cast<double>(options.beta2), t)) /
                          (1 - std::pow(static_cast<double>(options.beta1), t)));
   pool.for_each(pieces(op.count, kParametersPerTask), [&](std::int64_t task) {
     const std::int64_t begin = task * kParametersPerTask;
     const auto from = [begin](float* state) { return state == nullptr ? nullptr : state + begin; };
-    kernels.optimize(options.kind, rates, op.parameters + begin, op.gradients + begin,
-                     from(op.first), from(op.second),
-                     std::min(kParametersPerTask, op.count - begin));
+    kernels.optimize({.optimizer = options.kind,
+                      .rates = rates,
+                      .count = std::min(kParametersPerTask, op.count - begin),
+                      .parameters = op.parameters + begin,
+                      .gradients = op.gradients + begin,
+                      .first = from(op.first),
+                      .second = from(op.second),
+                      .gradient_scale = op.gradient_scale,
+                      .average = from(op.average),
+                      .average_decay = op.average_decay});
   });
 }
 

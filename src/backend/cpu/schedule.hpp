@@ -60,6 +60,7 @@ class Schedule {
   void add(const GaussianBackward& op);
   void add(const ReconstructionLoss& op);
   void add(const DenseBackward& op);
+  void add(const ClipScale& op);
   void add(const OptimizerStep& op);
 
   void run(ThreadPool& pool, const VectorKernels& kernels);
@@ -126,6 +127,10 @@ class Schedule {
     std::int64_t cols = 0;  ///< the batch is seen as rows of as many
     std::size_t partial = 0;
   };
+  struct ClipScaleWork {
+    ClipScale op;
+    std::size_t partial = 0;  ///< where in row_sums_: a sum of squares a task
+  };
   using RowOperation =
       std::variant<GatherBatch, GatherRows, DenseForward, ConvolutionRows, MaxPoolForward,
                    UpsampleForward, RowLosses, LossRows, InputGradientRows, ConvolutionGradientRows,
@@ -149,7 +154,8 @@ class Schedule {
     std::vector<DenseBackward> weight_gradients;
     std::vector<ColumnSums> column_sums;
     std::vector<LossSum> loss_sums;
-    std::vector<OptimizerStep> optimiser_steps;
+    /// What comes last, one after the other; nothing else is added to the phase then.
+    std::vector<std::variant<ClipScaleWork, OptimizerStep>> updates;
   };
 
   /// Rows of a panel, and memory for whoever works on them.
@@ -173,6 +179,7 @@ class Schedule {
   template <typename Operation>
   void add_code_gradient(const Operation& op, std::int64_t rows, std::int64_t statistics,
                          std::int64_t row_sums, std::int64_t cols, double* sum);
+  Phase& last_phase();
   std::size_t add_column_sums(Phase& phase, std::int64_t rows, std::int64_t cols, float* sums);
 
   static void run(const GatherBatch& op, const VectorKernels& kernels, Range rows);
@@ -200,13 +207,13 @@ class Schedule {
 
   void run_row_operations(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_sums_over_rows(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
-  static void run_optimiser(const OptimizerStep& op, ThreadPool& pool,
-                            const VectorKernels& kernels);
+  void run(const ClipScaleWork& work, ThreadPool& pool, const VectorKernels& kernels);
+  static void run(const OptimizerStep& op, ThreadPool& pool, const VectorKernels& kernels);
 
   std::vector<Phase> phases_;
   std::size_t used_phases_ = 0;  ///< the others wait, empty, with their memory
   std::vector<float> partials_;
-  std::vector<double> row_sums_;
+  std::vector<double> row_sums_;  ///< and other partial sums in double
   AlignedFloats packed_;
   AlignedFloats scratch_;          ///< of a thread after the other
   std::int64_t scratch_size_ = 0;  ///< of each

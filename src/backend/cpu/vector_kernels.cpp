@@ -421,26 +421,58 @@ void gaussian_gradient(const GaussianGradientTile& tile, double* kl) {
   divergences(h, kl);
 }
 
-template <typename Rule>
-void optimize(const optimizers::StepRates& shared_rates, float* parameters, const float* gradients,
-              float* first, float* second, std::int64_t count) {
-  const optimizers::StepRates rates = shared_rates;  // a copy: the stores below cannot alias it
+double sum_of_squares(const float* values, std::int64_t count) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto value = static_cast<double>(values[i]);
+    sum += value * value;
+  }
+  return sum;
+}
+
+template <typename Rule, bool kScaled, bool kAveraged>
+void optimize(const OptimizerStretch& stretch) {
+  // Copies: the stores below cannot alias them.
+  const optimizers::StepRates rates = stretch.rates;
+  const std::int64_t count = stretch.count;
+  float* parameters = stretch.parameters;
+  const float* gradients = stretch.gradients;
+  float* first = stretch.first;
+  float* second = stretch.second;
+  float* average = stretch.average;
+  const float average_decay = stretch.average_decay;
+  float scale = 1.0F;
+  if constexpr (kScaled) scale = *stretch.gradient_scale;
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) {
     float first_state = 0.0F;
     float second_state = 0.0F;
     if constexpr (Rule::kStates > 0) first_state = first[i];
     if constexpr (Rule::kStates > 1) second_state = second[i];
-    parameters[i] = Rule::updated(parameters[i], gradients[i], first_state, second_state, rates);
+    float gradient = gradients[i];
+    if constexpr (kScaled) gradient *= scale;
+    const float moved = Rule::updated(parameters[i], gradient, first_state, second_state, rates);
+    parameters[i] = moved;
     if constexpr (Rule::kStates > 0) first[i] = first_state;
     if constexpr (Rule::kStates > 1) second[i] = second_state;
+    if constexpr (kAveraged) average[i] = optimizers::averaged(average[i], moved, average_decay);
   }
 }
 
-void optimize(Optimizer optimizer, const optimizers::StepRates& rates, float* parameters,
-              const float* gradients, float* first, float* second, std::int64_t count) {
-  for_optimizer(optimizer, [&]<typename Rule>() {
-    optimize<Rule>(rates, parameters, gradients, first, second, count);
+void optimize(const OptimizerStretch& stretch) {
+  const bool is_scaled = stretch.gradient_scale != nullptr;
+  const bool is_averaged = stretch.average != nullptr;
+  for_optimizer(stretch.optimizer, [&]<typename Rule>() {
+    if (is_scaled && is_averaged) {
+      optimize<Rule, true, true>(stretch);
+    } else if (is_scaled) {
+      optimize<Rule, true, false>(stretch);
+    } else if (is_averaged) {
+      optimize<Rule, false, true>(stretch);
+    } else {
+      optimize<Rule, false, false>(stretch);
+    }
   });
 }
 
@@ -642,6 +674,7 @@ const VectorKernels kernels{AE_TEXT(AE_ISA),
                             sparsity_gradient,
                             gaussian_sample,
                             gaussian_gradient,
+                            sum_of_squares,
                             optimize,
                             sparse_forward,
                             sparse_weight_gradient,

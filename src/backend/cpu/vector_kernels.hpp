@@ -69,6 +69,20 @@ struct GaussianGradientTile {
   float* column_sums;  ///< of dh over these rows, overwritten
 };
 
+/// OptimizerStep for some of the parameters.
+struct OptimizerStretch {
+  Optimizer optimizer;
+  optimizers::StepRates rates;
+  std::int64_t count;
+  float* parameters;
+  const float* gradients;
+  float* first;
+  float* second;
+  const float* gradient_scale;
+  float* average;
+  float average_decay;
+};
+
 /// The loops that oneDNN has no part in, compiled once per instruction set from vector_kernels.cpp
 /// and chosen when the program starts. Each works on the calling thread, on the share it is given.
 struct VectorKernels {
@@ -112,9 +126,9 @@ struct VectorKernels {
   /// Per row r, the divergence goes to kl[r].
   void (*gaussian_gradient)(const GaussianGradientTile& tile, double* kl);
 
-  /// An optimiser's step; `first` and `second` as in OptimizerStep.
-  void (*optimize)(Optimizer optimizer, const optimizers::StepRates& rates, float* parameters,
-                   const float* gradients, float* first, float* second, std::int64_t count);
+  double (*sum_of_squares)(const float* values, std::int64_t count);
+
+  void (*optimize)(const OptimizerStretch& stretch);
 
   /// y = x·W and dW = xᵀ·dz, skipping the zeros of x. W, y and dz are `units` wide and contiguous;
   /// `units` is a multiple of kSparseUnits. In the second, the tile x and dW cover the same inputs.

@@ -248,8 +248,18 @@ void KernelBackend::gaussian_backward(const GaussianBackward& op) {
                     rows, latent, scratch, stream());
 }
 
+void KernelBackend::clip_scale(const ClipScale& op) {
+  unsigned* counter = update_counter();
+  grow(losses_, clip_scale_partials(op.count), /*zeroed=*/false);
+  if (planning_) return;
+  const Range range(*this, "clip");
+  join();
+  ae::AE_DEVICE_NAMESPACE::clip_scale(op.gradients, op.count, op.max_norm, op.scale, losses_.data,
+                                      counter, stream());
+}
+
 void KernelBackend::optimizer_step(const OptimizerStep& op) {
-  unsigned* counter = optimizer_counter();
+  unsigned* counter = update_counter();
   if (planning_) return;
   const Range range(*this, "update");
   join();
@@ -259,6 +269,11 @@ void KernelBackend::optimizer_step(const OptimizerStep& op) {
              .first = op.first,
              .second = op.second,
              .step = op.step,
+             .learning_rates = op.learning_rates,
+             .steps_per_epoch = op.steps_per_epoch,
+             .gradient_scale = op.gradient_scale,
+             .average = op.average,
+             .average_decay = op.average_decay,
              .counter = counter},
             op.count, stream());
 }
@@ -295,9 +310,9 @@ ColumnSumScratch KernelBackend::scratch_for(const ColumnSumScratchSizes& sizes) 
   return {columns_.data, losses_.data, counters_.data};
 }
 
-unsigned* KernelBackend::optimizer_counter() {
-  grow(optimizer_counter_, 1, /*zeroed=*/true);
-  return optimizer_counter_.data;
+unsigned* KernelBackend::update_counter() {
+  grow(update_counter_, 1, /*zeroed=*/true);
+  return update_counter_.data;
 }
 
 float* KernelBackend::code_statistics(std::int64_t cols) {

@@ -63,6 +63,7 @@ class KernelBackend : public Backend {
   void sparsity_backward(const SparsityBackward& op) override;
   void gaussian_sample(const GaussianSample& op) override;
   void gaussian_backward(const GaussianBackward& op) override;
+  void clip_scale(const ClipScale& op) override;
   void optimizer_step(const OptimizerStep& op) override;
 
  protected:
@@ -113,7 +114,7 @@ class KernelBackend : public Backend {
   [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols) {
     return scratch_for(column_sum_scratch(rows, cols));
   }
-  [[nodiscard]] unsigned* optimizer_counter();
+  [[nodiscard]] unsigned* update_counter();
   [[nodiscard]] float* code_statistics(std::int64_t cols);
 
   bool planning_ = false;
@@ -121,7 +122,7 @@ class KernelBackend : public Backend {
   Scratch<float> columns_;
   Scratch<double> losses_;
   Scratch<unsigned> counters_;
-  Scratch<unsigned> optimizer_counter_;
+  Scratch<unsigned> update_counter_;
   Scratch<float> code_statistics_;
 };
 
