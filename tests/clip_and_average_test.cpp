@@ -141,7 +141,7 @@ TEST(Averaging, JudgesTheAverageAndTrainsTheWeights) {
   Model model = small_model();
   const TrainResult averaged = train(model, digits(), &held_out, options);
   EXPECT_EQ(averaged.epochs.back().validation_loss,
-            evaluate(model, held_out, Loss::bce, Reduction::mean, {"cpu", 1}));
+            evaluate(model, held_out, {}, {"cpu", 1}).loss);
   EXPECT_NE(averaged.epochs.back().validation_loss, plain.epochs.back().validation_loss);
   for (std::size_t i = 0; i < plain.epochs.size(); ++i) {
     EXPECT_EQ(averaged.epochs[i].train_loss, plain.epochs[i].train_loss);
