@@ -160,9 +160,9 @@ class BadPlaces(ProgramTest):
         before = self.read("run/model.safetensors")
 
         def limit_files():
-            resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 
-        self.fails(1, "run/model.safetensors", "train", "--data", "data.idx", "--hidden", "4",
+        self.fails(1, "run/model.safetensors", "train", "--data", "data.idx", "--hidden", "40",
                    "--epochs", "1", "--seed", "2", "--out", "run", preexec_fn=limit_files)
         self.assertEqual(self.read("run/model.safetensors"), before)
         self.assertEqual([name for name in os.listdir(self.path("run")) if "tmp" in name.lower()], [])

@@ -31,7 +31,8 @@ class RunFolder(ProgramTest):
             rows = list(csv.DictReader(file))
         self.assertEqual([row["epoch"] for row in rows], ["1", "2", "3"])
         self.assertEqual(set(rows[0]), {"epoch", "train_loss", "val_loss", "seconds",
-                                        "samples_per_second", "learning_rate"})
+                                        "samples_per_second", "learning_rate",
+                                        "train_kl", "val_kl", "penalty"})
         self.assertEqual({row["learning_rate"] for row in rows}, {"0.001"})
         losses = [float(row["train_loss"]) for row in rows]
         self.assertLess(losses[2], losses[0])
@@ -188,7 +189,8 @@ class Progress(ProgramTest):
         lines = self.json_lines(self.train("--json"))
         self.assertEqual([line["event"] for line in lines], ["epoch", "epoch", "done"])
         self.assertEqual(set(lines[0]), {"event", "epoch", "train_loss", "val_loss", "seconds",
-                                         "samples_per_second", "learning_rate"})
+                                         "samples_per_second", "learning_rate",
+                                        "train_kl", "val_kl", "penalty"})
         self.assertEqual(lines[0]["learning_rate"], 0.001)
         done = lines[-1]
         self.assertLessEqual({"event", "device", "epochs", "train_loss", "test_loss", "seconds",
