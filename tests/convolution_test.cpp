@@ -242,7 +242,9 @@ TEST_P(ConvolutionTest, ConvolutionsStandExtremes) {
     HostMatrix dz = numbers.matrix(5, convolution.output().size());
     dz.values[0] = 1e6F;
     dz.values[1] = 0;
-    check_forward(*backend_, oracle_, convolution, x, w, {0, 1e-40F, -1}, Activation::relu);
+    std::vector<float> bias{1e-40F, 0, -1};
+    bias.resize(static_cast<std::size_t>(convolution.output().channels));
+    check_forward(*backend_, oracle_, convolution, x, w, bias, Activation::relu);
     check_backward(*backend_, oracle_, convolution, x, w, dz);
   }
 }
