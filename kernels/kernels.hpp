@@ -97,6 +97,10 @@ void corrupt(const NoiseOptions& noise, const RandomAddress& random, const float
 /// See ae::KeepLargest.
 void keep_largest(std::int64_t k, float* y, std::int64_t rows, std::int64_t cols, Stream stream);
 
+/// What dropout makes of `count` values or of their gradients, see ae::DropoutMask.
+void drop(float rate, const RandomAddress& random, std::uint32_t layer, const float* from,
+          float* to, std::int64_t count, Stream stream);
+
 /// sums[c] = Σ over rows of y[:, c].
 void sum_activations(const float* y, std::int64_t rows, std::int64_t cols, float* sums,
                      const ColumnSumScratch& scratch, Stream stream);

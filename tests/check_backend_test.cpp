@@ -112,6 +112,14 @@ class MistakenBackend final : public Backend {
     cpu_->keep_largest(op);
     put_out("keep largest", op.y.data);
   }
+  void dropout_forward(const DropoutForward& op) override {
+    cpu_->dropout_forward(op);
+    put_out(std::string(op.layer) + " dropout", op.y.data);
+  }
+  void dropout_backward(const DropoutBackward& op) override {
+    cpu_->dropout_backward(op);
+    put_out(std::string(op.layer) + " dropout dx", op.dx.data);
+  }
   void sparsity_backward(const SparsityBackward& op) override {
     cpu_->sparsity_backward(op);
     put_out(std::string(op.layer) + " sparsity dz", op.dy.data);

@@ -21,6 +21,7 @@
 #include "backends.hpp"
 #include "codes_oracle.hpp"
 #include "model/network.hpp"
+#include "norm_oracle.hpp"
 #include "numbers.hpp"
 #include "train/evaluation.hpp"
 
@@ -234,6 +235,20 @@ class DoubleObjective {
     return result;
   }
 
+  Batch output(const DropoutSpec& layer, const Batch& batch) {
+    Batch result = batch;
+    std::int64_t number = 0;
+    for (Row& row : result) {
+      for (double& value : row) {
+        value = test::NormOracle::is_dropped(layer.rate, kSeed, kStep,
+                                             static_cast<std::uint32_t>(layer_), number++)
+                    ? 0
+                    : value / (1 - static_cast<double>(layer.rate));
+      }
+    }
+    return result;
+  }
+
   Batch output(const FlattenSpec& /*layer*/, const Batch& batch) { return batch; }
   Batch output(const ReshapeSpec& /*layer*/, const Batch& batch) { return batch; }
 
@@ -401,6 +416,10 @@ std::vector<Case> cases() {
        {"conv 2 3x3 silu", "dense 3"},
        {"dense 12", "reshape 4x3", "conv 1 3x3 identity"},
        mse},
+      {"dropout",
+       {7},
+       {"dropout 0.3", "dense 6 relu", "dropout 0.5", "dense 5 silu", "dropout 0.2"},
+       {"dropout 0.4", "dense 6 tanh", "dense 7 sigmoid"}},
       {"gaussian", {7}, {"dense 5 relu", "gaussian 3"}, {}},
       {"gaussian alone", {7}, {"gaussian 2"}, {"dense 7 sigmoid"}},
       {"gaussian after convolution",

@@ -24,7 +24,8 @@ TEST(LayerText, ComesBackAsItWas) {
   for (const char* text :
        {"dense 128 relu", "dense 1 identity", "conv 32 3x3 relu", "conv 1 5x2 stride 3 valid tanh",
         "conv 7 1x1 valid sigmoid", "transposed_conv 32 3x3 stride 2 relu", "max_pool 2",
-        "upsample 3", "flatten", "reshape 7x7x32", "reshape 49", "gaussian 20", "top_k 8"}) {
+        "upsample 3", "flatten", "reshape 7x7x32", "reshape 49", "dropout 0.2", "dropout 0",
+        "gaussian 20", "top_k 8"}) {
     EXPECT_EQ(to_string(parse_layer(text, kDefault)), text);
   }
 }
@@ -62,6 +63,12 @@ TEST(LayerText, SaysWhatIsWrong) {
       {"reshape 3xx3", "''"},
       {"gaussian", "the number of units"},
       {"top_k many", "'many'"},
+      {"dropout", "the probability is missing"},
+      {"dropout 1", "from 0 to below 1, not '1'"},
+      {"dropout -0.1", "'-0.1'"},
+      {"dropout nan", "'nan'"},
+      {"dropout 0.5x", "'0.5x'"},
+      {"dropout 0.5 relu", "one word too many"},
   };
   for (const auto& [text, says] : cases) {
     const std::string message = error_of([&] { parse_layer(text, kDefault); });
@@ -86,6 +93,7 @@ TEST(LayerShapes, AreKerass) {
   EXPECT_EQ(shape_after("upsample 3", {7, 8}), (Shape{21, 24, 1}));
   EXPECT_EQ(shape_after("flatten", {7, 8, 3}), (Shape{168}));
   EXPECT_EQ(shape_after("reshape 8x21", {7, 8, 3}), (Shape{8, 21}));
+  EXPECT_EQ(shape_after("dropout 0.5", {7, 8, 3}), (Shape{7, 8, 3}));
   EXPECT_EQ(shape_after("gaussian 5", {7, 8, 3}), (Shape{5}));
   EXPECT_EQ(shape_after("top_k 5", {7}), (Shape{7}));
 }

@@ -16,6 +16,7 @@
 ///   conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
 ///   transposed_conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
 ///   max_pool N       upsample N       flatten       reshape HxWxC
+///   dropout P
 ///   gaussian UNITS   top_k K          (the code: last in an encoder)
 namespace ae {
 
@@ -98,6 +99,16 @@ struct ReshapeSpec {
   bool operator==(const ReshapeSpec&) const = default;
 };
 
+/// In training, each value is dropped (becomes zero) with probability `rate`, by itself, and those
+/// that stay are divided by 1 - rate, so that a value's mean is what it was; afterwards nothing is
+/// dropped. Source: Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, "Dropout: a simple
+/// way to prevent neural networks from overfitting", JMLR 15, 2014; scaled in training
+/// ("inverted"), as every framework has it.
+struct DropoutSpec {
+  float rate = 0.5F;  ///< in [0, 1)
+  bool operator==(const DropoutSpec&) const = default;
+};
+
 /// A variational code: [μ | ln σ²] = x·W + b, W of shape (inputs, 2·units), and in training a draw
 /// μ + σ·ε with ε normal. The code of a sample is its μ. Source: Kingma & Welling, "Auto-encoding
 /// variational Bayes", ICLR 2014.
@@ -114,7 +125,7 @@ struct TopKSpec {
 };
 
 using LayerSpec = std::variant<DenseSpec, ConvolutionSpec, MaxPoolSpec, UpsampleSpec, FlattenSpec,
-                               ReshapeSpec, GaussianSpec, TopKSpec>;
+                               ReshapeSpec, DropoutSpec, GaussianSpec, TopKSpec>;
 
 /// The readable form.
 std::string to_string(const LayerSpec& layer);

@@ -262,6 +262,33 @@ struct KeepLargest {
   Matrix y{};
 };
 
+/// What a dropout layer drops: value number e = row·cols + col < 2^34 of a batch where word e of
+/// the stream (RandomPurpose::dropout, *step) of `seed` and `layer`, as a fraction of its range, is
+/// below `rate`. A null step is stream 0.
+struct DropoutMask {
+  float rate = 0;  ///< in [0, 1)
+  std::uint64_t seed = 0;
+  const std::int64_t* step = nullptr;
+  std::uint32_t layer = 0;  ///< its number in the model, < 2^24: each layer draws its own
+};
+
+/// y is 0 where x is dropped, whatever x is, and x/(1 - rate) elsewhere. Source: Srivastava et al.,
+/// "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+struct DropoutForward {
+  std::string_view layer{};
+  DropoutMask mask{};
+  ConstMatrix x{};
+  Matrix y{};
+};
+
+/// dx is 0 where x was dropped, dy/(1 - rate) elsewhere; the mask is drawn again.
+struct DropoutBackward {
+  std::string_view layer{};
+  DropoutMask mask{};
+  ConstMatrix dy{};
+  Matrix dx{};
+};
+
 /// The gradient through a code y = f(z), with what its sparsity costs. Given dy = ∂loss/∂y:
 ///   dz = (dy + l1/N·sign(y) + kl/N·((1-ρ)/(1-ρ̂) - ρ/ρ̂)) ⊙ f'(z),  N = y.rows,
 ///   dbias = column sums of dz,  *penalty_sum += N·(what SparsityOptions writes).
@@ -424,6 +451,8 @@ class Backend {
   virtual void row_losses(const RowLosses& op) = 0;
   virtual void corrupt_batch(const CorruptBatch& op) = 0;
   virtual void keep_largest(const KeepLargest& op) = 0;
+  virtual void dropout_forward(const DropoutForward& op) = 0;
+  virtual void dropout_backward(const DropoutBackward& op) = 0;
   virtual void sparsity_backward(const SparsityBackward& op) = 0;
   virtual void gaussian_sample(const GaussianSample& op) = 0;
   virtual void gaussian_backward(const GaussianBackward& op) = 0;

@@ -209,6 +209,24 @@ class CheckBackend final : public Backend {
     reference_->keep_largest(op);
     compare("keep largest", op.y);
   }
+  void dropout_forward(const DropoutForward& op) override {
+    DropoutForward judged = op;
+    judged.mask.step = in_judged(op.mask.step, 1);
+    judged.x = in_judged(op.x);
+    judged.y = in_judged(op.y);
+    judged_->dropout_forward(judged);
+    reference_->dropout_forward(op);
+    compare(of_layer(op.layer, "dropout"), op.y);
+  }
+  void dropout_backward(const DropoutBackward& op) override {
+    DropoutBackward judged = op;
+    judged.mask.step = in_judged(op.mask.step, 1);
+    judged.dy = in_judged(op.dy);
+    judged.dx = in_judged(op.dx);
+    judged_->dropout_backward(judged);
+    reference_->dropout_backward(op);
+    compare(of_layer(op.layer, "dropout dx"), op.dx);
+  }
   void sparsity_backward(const SparsityBackward& op) override {
     SparsityBackward judged = op;
     judged.y = in_judged(op.y);

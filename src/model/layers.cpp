@@ -22,8 +22,8 @@ constexpr Names<Padding, 2> kPaddings{{{Padding::same, "same"}, {Padding::valid,
 
 constexpr const char* kForms =
     "layers are: dense UNITS [ACTIVATION], conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION], "
-    "transposed_conv likewise, max_pool N, upsample N, flatten, reshape HxWxC, gaussian UNITS, "
-    "top_k K";
+    "transposed_conv likewise, max_pool N, upsample N, flatten, reshape HxWxC, "
+    "dropout P, gaussian UNITS, top_k K";
 
 /// Bounds that any layer that fits a machine keeps, and within which no size overflows.
 constexpr std::int64_t kMostUnits = std::int64_t{1} << 24U;
@@ -58,6 +58,17 @@ class Words {
   }
   std::int64_t take_number(const char* what, std::int64_t most) {
     return number(take(what), what, most);
+  }
+  /// In [0, 1).
+  float take_probability(const char* what) {
+    const std::string word = take(what);
+    float value = 0;
+    const char* const end = word.data() + word.size();
+    const auto [stopped, error] = std::from_chars(word.data(), end, value);
+    if (error != std::errc() || stopped != end || !(value >= 0 && value < 1)) {
+      refuse(fmt::format("{} must be a number from 0 to below 1, not '{}'", what, word));
+    }
+    return value;
   }
   /// "3x3", "7x7x32"
   Shape take_extents(const char* what, std::int64_t most) {
@@ -136,6 +147,9 @@ std::string text_of(const FlattenSpec& /*layer*/) {
 std::string text_of(const ReshapeSpec& layer) {
   return fmt::format("reshape {}", to_string(layer.shape));
 }
+std::string text_of(const DropoutSpec& layer) {
+  return fmt::format("dropout {}", layer.rate);
+}
 std::string text_of(const GaussianSpec& layer) {
   return fmt::format("gaussian {}", layer.units);
 }
@@ -163,6 +177,7 @@ struct ShapeAfter {
     const ImageShape image = image_shape(input, layer);
     return {image.height * spec.factor, image.width * spec.factor, image.channels};
   }
+  Shape operator()(const DropoutSpec& /*spec*/) const { return input; }
   Shape operator()(const FlattenSpec& /*spec*/) const { return {element_count(input)}; }
   Shape operator()(const ReshapeSpec& spec) const {
     if (element_count(spec.shape) != element_count(input)) {
@@ -225,6 +240,8 @@ LayerSpec parse_layer(std::string_view text, Activation activation) {
     layer = FlattenSpec{};
   } else if (kind == "reshape") {
     layer = ReshapeSpec{words.take_extents("the shape, as 7x7x32,", kMostUnits)};
+  } else if (kind == "dropout") {
+    layer = DropoutSpec{words.take_probability("the probability")};
   } else if (kind == "gaussian") {
     layer = GaussianSpec{words.take_number("the number of units", kMostUnits / 2)};
   } else if (kind == "top_k") {

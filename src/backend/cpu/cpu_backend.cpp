@@ -77,6 +77,8 @@ class CpuBackend final : public Backend {
   void row_losses(const RowLosses& op) override { submit(op); }
   void corrupt_batch(const CorruptBatch& op) override { submit(op); }
   void keep_largest(const KeepLargest& op) override { submit(op); }
+  void dropout_forward(const DropoutForward& op) override { submit(op); }
+  void dropout_backward(const DropoutBackward& op) override { submit(op); }
   void sparsity_backward(const SparsityBackward& op) override { submit(op); }
   void gaussian_sample(const GaussianSample& op) override { submit(op); }
   void gaussian_backward(const GaussianBackward& op) override { submit(op); }

@@ -57,6 +57,14 @@ void gather(const ResidentData& resident, const VectorKernels& kernels, const Ma
   }
 }
 
+/// The rows from `begin` on of what dropout makes of a batch.
+void drop(const DropoutMask& mask, const ConstMatrix& from, const Matrix& to,
+          const VectorKernels& kernels, std::int64_t begin, std::int64_t rows) {
+  const std::int64_t offset = begin * to.cols;
+  kernels.drop(mask.rate, stream_of_step(mask.seed, RandomPurpose::dropout, mask.step, mask.layer),
+               offset, from.data + offset, to.data + offset, rows * to.cols);
+}
+
 /// Stripes run along the longer side of W, or along its inputs where zeros are skipped.
 bool stripes_along_inputs(const DenseBackward& op) {
   return skip_zeros(op.x_density, op.dz.cols) || op.x.cols >= op.dz.cols;
@@ -179,6 +187,11 @@ void Schedule::add(const SparsityBackward& op) {
 
 void Schedule::add(const GaussianBackward& op) {
   add_code_gradient(op, op.dz.rows, op.dz.cols, op.dz.rows, op.dh.cols, op.kl_sum);
+}
+
+/// A part of a backward pass, too.
+void Schedule::add(const DropoutBackward& op) {
+  phase_for_rows(op.dx.rows).row_operations.emplace_back(op);
 }
 
 void Schedule::add(const OptimizerStep& op) {
@@ -339,6 +352,14 @@ void Schedule::run(const GaussianSample& op, const VectorKernels& kernels, Range
                            (op.first_row + rows.begin) * latent},
                           op.mean_only, op.z.data + rows.begin * latent,
                           op.kl == nullptr ? nullptr : op.kl + rows.begin);
+}
+
+void Schedule::run(const DropoutForward& op, const VectorKernels& kernels, Range rows) {
+  drop(op.mask, op.x, op.y, kernels, rows.begin, rows.size);
+}
+
+void Schedule::run(const DropoutBackward& op, const VectorKernels& kernels, Range rows) {
+  drop(op.mask, op.dy, op.dx, kernels, rows.begin, rows.size);
 }
 
 void Schedule::run(const StatisticRows<SparsityBackward>& work, const VectorKernels& kernels,

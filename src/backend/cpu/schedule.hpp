@@ -42,6 +42,8 @@ class Schedule {
   void add(const CorruptBatch& op) { add_row_operation(op, op.noisy.rows); }
   void add(const KeepLargest& op) { add_row_operation(op, op.y.rows); }
   void add(const GaussianSample& op) { add_row_operation(op, op.z.rows); }
+  void add(const DropoutForward& op) { add_row_operation(op, op.y.rows); }
+  void add(const DropoutBackward& op);
   void add(const SparsityBackward& op);
   void add(const GaussianBackward& op);
   void add(const ReconstructionLoss& op);
@@ -94,7 +96,7 @@ class Schedule {
       std::variant<GatherBatch, GatherRows, DenseForward, RowLosses, LossRows, InputGradientRows,
                    CorruptBatch, KeepLargest, GaussianSample, StatisticRows<SparsityBackward>,
                    StatisticRows<GaussianBackward>, CodeGradientRows<SparsityBackward>,
-                   CodeGradientRows<GaussianBackward>>;
+                   CodeGradientRows<GaussianBackward>, DropoutForward, DropoutBackward>;
 
   struct Phase {
     std::int64_t rows = 0;
@@ -125,6 +127,8 @@ class Schedule {
   static void run(const CorruptBatch& op, const VectorKernels& kernels, Range rows);
   static void run(const KeepLargest& op, const VectorKernels& kernels, Range rows);
   static void run(const GaussianSample& op, const VectorKernels& kernels, Range rows);
+  static void run(const DropoutForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const DropoutBackward& op, const VectorKernels& kernels, Range rows);
   void run(const StatisticRows<SparsityBackward>& work, const VectorKernels& kernels, Range rows);
   void run(const StatisticRows<GaussianBackward>& work, const VectorKernels& kernels, Range rows);
   void run(const CodeGradientRows<SparsityBackward>& work, const VectorKernels& kernels,

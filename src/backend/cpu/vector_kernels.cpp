@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "activations.hpp"
+#include "dropout.hpp"
 #include "gaussian.hpp"
 #include "losses.hpp"
 #include "math.hpp"
@@ -222,6 +223,19 @@ void corrupt(const NoiseOptions& noise, const RandomStream& stream, std::int64_t
       corrupt<Formula, float>(noise.amount, stream, first, clean, noisy, count);
     }
   });
+}
+
+void drop(float probability, const RandomStream& stream, std::int64_t first, const float* from,
+          float* to, std::int64_t count) {
+  const dropout::Rate rate = dropout::rate_of(probability);
+  for_draws<std::uint32_t>(stream, first, count,
+                           [&](std::int64_t at, std::int64_t size, const std::uint32_t* words) {
+                             const float* in = from + at;
+                             float* out = to + at;
+#pragma omp simd
+                             for (std::int64_t i = 0; i < size; ++i)
+                               out[i] = dropout::value(in[i], rate, words[i]);
+                           });
 }
 
 AE_HOST_DEVICE std::uint32_t ordered_value(float value) {
@@ -649,6 +663,7 @@ const VectorKernels kernels{AE_TEXT(AE_ISA),
                             loss,
                             corrupt,
                             keep_largest,
+                            drop,
                             sum_activations,
                             sum_divergences,
                             sparsity_gradient,

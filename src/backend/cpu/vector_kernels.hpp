@@ -95,6 +95,11 @@ struct VectorKernels {
   /// See KeepLargest; k < y.cols.
   void (*keep_largest)(std::int64_t k, const Tile& y);
 
+  /// What dropout makes of `count` values or of their gradients, the first being number `first` of
+  /// the stream; see DropoutMask.
+  void (*drop)(float rate, const RandomStream& stream, std::int64_t first, const float* from,
+               float* to, std::int64_t count);
+
   /// column_sums = Σ over the tile's rows of y, or of the divergence of a Gaussian code h.
   void (*sum_activations)(const ConstTile& y, float* column_sums);
   void (*sum_divergences)(const ConstTile& h, float* column_sums);

@@ -124,6 +124,21 @@ void KernelBackend::keep_largest(const KeepLargest& op) {
   ae::AE_DEVICE_NAMESPACE::keep_largest(op.k, op.y.data, op.y.rows, op.y.cols, stream());
 }
 
+void KernelBackend::dropout_forward(const DropoutForward& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "dropout", op.layer);
+  drop(op.mask.rate, {op.mask.seed, op.mask.step}, op.mask.layer, op.x.data, op.y.data, op.y.size(),
+       stream());
+}
+
+void KernelBackend::dropout_backward(const DropoutBackward& op) {
+  if (planning_) return;
+  const Range range(*this, "dropout backward", op.layer);
+  drop(op.mask.rate, {op.mask.seed, op.mask.step}, op.mask.layer, op.dy.data, op.dx.data,
+       op.dx.size(), stream());
+}
+
 void KernelBackend::sparsity_backward(const SparsityBackward& op) {
   const std::int64_t rows = op.y.rows;
   const std::int64_t units = op.y.cols;
