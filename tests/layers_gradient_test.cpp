@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <variant>
@@ -377,15 +378,18 @@ std::vector<float> gradients_on(Backend& backend, const Model& model, const Obje
 }
 
 struct Case {
-  const char* name;
+  std::string name;
   Shape input;
   std::vector<std::string> encoder;
   std::vector<std::string> decoder;
   Objective objective{};
 };
 
+void PrintTo(const Case& c, std::ostream* stream) {
+  *stream << c.name;
+}
+
 std::vector<Case> cases() {
-  const std::vector<std::string> dense{"dense 5 tanh"};
   const Objective mse{.loss = Loss::mse, .gradient_scale = 0.25F};
   std::vector<Case> all{
       {"convolution", {5, 6}, {"conv 2 3x3 tanh"}, {"conv 1 3x2 sigmoid"}},
@@ -443,61 +447,71 @@ std::vector<Case> cases() {
   return all;
 }
 
-TEST(LayerGradients, EqualFiniteDifferences) {
+class LayerGradients : public ::testing::TestWithParam<Case> {};
+
+std::string case_name(const ::testing::TestParamInfo<Case>& info) {
+  std::string name = info.param.name;
+  for (char& c : name) {
+    if (c == ' ' || c == '-') c = '_';
+  }
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, LayerGradients, ::testing::ValuesIn(cases()), case_name);
+
+TEST_P(LayerGradients, EqualFiniteDifferences) {
   constexpr double kDifference = 1e-5;
   constexpr double kMargin = 1e-3;
   std::vector<std::unique_ptr<Backend>> backends;
   for (const Target& target : test::devices()) backends.push_back(target.make());
-  for (const Case& c : cases()) {
-    SCOPED_TRACE(c.name);
-    const ModelSpec spec =
-        parse_model(c.input, c.encoder, c.decoder, Activation::tanh, Activation::sigmoid);
-    // The first random model and data, of a fixed sequence, that are far from every kink.
-    Model model;
-    Batch inputs;
-    Batch targets;
-    std::vector<double> parameters;
-    for (std::uint64_t seed = 1;; ++seed) {
-      ASSERT_LT(seed, 2000U) << "every model comes near a kink";
-      model = random_model(spec, seed);
-      inputs = random_batch(spec.inputs(), 2 * seed);
-      targets = random_batch(spec.inputs(), 2 * seed + 1);  // not the inputs: as in denoising
-      parameters.assign(model.parameters.begin(), model.parameters.end());
-      DoubleObjective objective(spec, c.objective, inputs, targets);
-      objective.value(parameters);
-      if (objective.nearest_kink > kMargin) break;
-    }
+  const Case& c = GetParam();
+  const ModelSpec spec =
+      parse_model(c.input, c.encoder, c.decoder, Activation::tanh, Activation::sigmoid);
+  // The first random model and data, of a fixed sequence, that are far from every kink.
+  Model model;
+  Batch inputs;
+  Batch targets;
+  std::vector<double> parameters;
+  for (std::uint64_t seed = 1;; ++seed) {
+    ASSERT_LT(seed, 2000U) << "every model comes near a kink";
+    model = random_model(spec, seed);
+    inputs = random_batch(spec.inputs(), 2 * seed);
+    targets = random_batch(spec.inputs(), 2 * seed + 1);  // not the inputs: as in denoising
+    parameters.assign(model.parameters.begin(), model.parameters.end());
     DoubleObjective objective(spec, c.objective, inputs, targets);
-    std::vector<double> differences(parameters.size());
-    double largest = 0;
-    for (const LayerSlice& slice : layer_slices(spec)) {
-      for (const auto& [begin, count] :
-           {std::pair{slice.weight, slice.weights}, std::pair{slice.bias, slice.biases}}) {
-        for (std::int64_t at = begin; at < begin + count; ++at) {
-          const auto i = static_cast<std::size_t>(at);
-          const double old = parameters[i];
-          parameters[i] = old + kDifference;
-          const double above = objective.value(parameters);
-          parameters[i] = old - kDifference;
-          const double below = objective.value(parameters);
-          parameters[i] = old;
-          differences[i] = (above - below) / (2 * kDifference);
-          largest = std::max(largest, std::abs(differences[i]));
-        }
+    objective.value(parameters);
+    if (objective.nearest_kink > kMargin) break;
+  }
+  DoubleObjective objective(spec, c.objective, inputs, targets);
+  std::vector<double> differences(parameters.size());
+  double largest = 0;
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    for (const auto& [begin, count] :
+         {std::pair{slice.weight, slice.weights}, std::pair{slice.bias, slice.biases}}) {
+      for (std::int64_t at = begin; at < begin + count; ++at) {
+        const auto i = static_cast<std::size_t>(at);
+        const double old = parameters[i];
+        parameters[i] = old + kDifference;
+        const double above = objective.value(parameters);
+        parameters[i] = old - kDifference;
+        const double below = objective.value(parameters);
+        parameters[i] = old;
+        differences[i] = (above - below) / (2 * kDifference);
+        largest = std::max(largest, std::abs(differences[i]));
       }
     }
-    ASSERT_GT(largest, 0.01);
-    for (const std::unique_ptr<Backend>& backend : backends) {
-      SCOPED_TRACE(backend->name());
-      const std::vector<float> actual = gradients_on(*backend, model, c.objective, inputs, targets);
-      double worst = 0;
-      for (std::size_t i = 0; i < differences.size(); ++i) {
-        const double off = std::abs(static_cast<double>(actual[i]) - differences[i]);
-        ASSERT_FALSE(std::isnan(off)) << "parameter " << i;
-        worst = std::max(worst, off);
-      }
-      EXPECT_LE(worst, 1e-5 * largest);
+  }
+  ASSERT_GT(largest, 0.01);
+  for (const std::unique_ptr<Backend>& backend : backends) {
+    SCOPED_TRACE(backend->name());
+    const std::vector<float> actual = gradients_on(*backend, model, c.objective, inputs, targets);
+    double worst = 0;
+    for (std::size_t i = 0; i < differences.size(); ++i) {
+      const double off = std::abs(static_cast<double>(actual[i]) - differences[i]);
+      ASSERT_FALSE(std::isnan(off)) << "parameter " << i;
+      worst = std::max(worst, off);
     }
+    EXPECT_LE(worst, 1e-5 * largest);
   }
 }
 
