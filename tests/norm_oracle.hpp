@@ -25,7 +25,57 @@ class NormOracle {
                                               std::uint32_t layer,
                                               std::span<const float> values) const;
 
+  /// How values lie that are normalised together: x is (groups, channels).
+  enum class Over : std::uint8_t { group, channel };
+
+  struct Normalized {
+    std::vector<Expected> y;
+    std::vector<Expected> mean;      ///< a group or a channel, whichever is normalised over
+    std::vector<Expected> variance;  ///< biased
+  };
+  /// See LayerNormForward and BatchNormForward.
+  [[nodiscard]] Normalized normalize(Over over, Activation activation, const HostMatrix& x,
+                                     std::span<const float> gamma,
+                                     std::span<const float> beta) const;
+  /// The same by given statistics, [μ | σ²] of the channels.
+  [[nodiscard]] std::vector<Expected> normalize_by(Activation activation, const HostMatrix& x,
+                                                   std::span<const float> gamma,
+                                                   std::span<const float> beta,
+                                                   std::span<const float> running) const;
+  /// What running statistics [μ | σ²] of the channels become by a batch.
+  [[nodiscard]] std::vector<Expected> run_on(std::span<const float> running,
+                                             const Normalized& batch, std::int64_t groups) const;
+  /// 1/√(variance + ε).
+  [[nodiscard]] Expected inverse_deviation(const Expected& variance) const;
+
+  struct Gradients {
+    std::vector<Expected> dz;
+    std::vector<Expected> dgamma;
+    std::vector<Expected> dbeta;
+    std::vector<Expected> dx;
+  };
+  /// See LayerNormBackward and BatchNormBackward.
+  [[nodiscard]] Gradients gradients(Over over, Activation activation, const HostMatrix& x,
+                                    std::span<const float> gamma, std::span<const float> beta,
+                                    const HostMatrix& dy) const;
+
  private:
+  class Sum;
+
+  /// Every operation of the textbook's, with the rounding error of each and what it inherits.
+  [[nodiscard]] Expected sum(const Expected& a, const Expected& b) const;
+  [[nodiscard]] Expected difference(const Expected& a, const Expected& b) const;
+  [[nodiscard]] Expected product(const Expected& a, const Expected& b) const;
+  [[nodiscard]] static Expected exact(float value);
+
+  /// The number, among those that are normalised together, of a value.
+  [[nodiscard]] static std::size_t together(Over over, std::int64_t group, std::int64_t channel);
+  struct Moments {
+    std::vector<Expected> mean;
+    std::vector<Expected> variance;
+  };
+  [[nodiscard]] Moments moments(Over over, const HostMatrix& x) const;
+
   Precision precision_;
   Oracle oracle_;
 };

@@ -106,14 +106,16 @@ class Oracle {
                                          std::span<const float> first,
                                          std::span<const float> second) const;
 
+  /// f(z), and f'(z) for those who compute it from an f(z) that was computed before.
+  [[nodiscard]] Expected activate(Activation activation, Expected z) const;
+  [[nodiscard]] Expected slope(Activation activation, Expected z) const;
+
  private:
   class Sum;
 
   /// x·w + bias.
   [[nodiscard]] std::vector<Expected> affine(const HostMatrix& x, const HostMatrix& w,
                                              std::span<const float> bias) const;
-  [[nodiscard]] Expected activate(Activation activation, Expected z) const;
-  [[nodiscard]] Expected slope(Activation activation, Expected z) const;
   [[nodiscard]] Expected slope_from_output(Activation activation, double y) const;
   /// z + bias, rounded.
   [[nodiscard]] Expected logit(double z, double bias) const;

@@ -54,7 +54,7 @@ struct BackwardPass {
   const Objective& objective;
   const CodeDraw& draw;
   const StepSums& sums;
-  float* gradients = nullptr;  ///< of all parameters, laid out as they are
+  float* gradients = nullptr;  ///< of all trainable parameters, laid out as they are
   Matrix gradient{};
   bool is_differentiated = false;
 };
@@ -140,6 +140,8 @@ std::unique_ptr<Layer> make_layer(const UpsampleSpec& spec, const LayerPlace& pl
 std::unique_ptr<Layer> make_layer(const FlattenSpec& spec, const LayerPlace& place);
 std::unique_ptr<Layer> make_layer(const ReshapeSpec& spec, const LayerPlace& place);
 std::unique_ptr<Layer> make_layer(const DropoutSpec& spec, const LayerPlace& place);
+std::unique_ptr<Layer> make_layer(const LayerNormSpec& spec, const LayerPlace& place);
+std::unique_ptr<Layer> make_layer(const BatchNormSpec& spec, const LayerPlace& place);
 std::unique_ptr<Layer> make_layer(const GaussianSpec& spec, const LayerPlace& place);
 std::unique_ptr<Layer> make_layer(const TopKSpec& spec, const LayerPlace& place);
 

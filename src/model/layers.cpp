@@ -23,7 +23,7 @@ constexpr Names<Padding, 2> kPaddings{{{Padding::same, "same"}, {Padding::valid,
 constexpr const char* kForms =
     "layers are: dense UNITS [ACTIVATION], conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION], "
     "transposed_conv likewise, max_pool N, upsample N, flatten, reshape HxWxC, "
-    "dropout P, gaussian UNITS, top_k K";
+    "dropout P, layer_norm [ACTIVATION], batch_norm [ACTIVATION], gaussian UNITS, top_k K";
 
 /// Bounds that any layer that fits a machine keeps, and within which no size overflows.
 constexpr std::int64_t kMostUnits = std::int64_t{1} << 24U;
@@ -150,6 +150,12 @@ std::string text_of(const ReshapeSpec& layer) {
 std::string text_of(const DropoutSpec& layer) {
   return fmt::format("dropout {}", layer.rate);
 }
+std::string text_of(const LayerNormSpec& layer) {
+  return fmt::format("layer_norm {}", to_string(layer.activation));
+}
+std::string text_of(const BatchNormSpec& layer) {
+  return fmt::format("batch_norm {}", to_string(layer.activation));
+}
 std::string text_of(const GaussianSpec& layer) {
   return fmt::format("gaussian {}", layer.units);
 }
@@ -178,6 +184,16 @@ struct ShapeAfter {
     return {image.height * spec.factor, image.width * spec.factor, image.channels};
   }
   Shape operator()(const DropoutSpec& /*spec*/) const { return input; }
+  Shape operator()(const LayerNormSpec& /*spec*/) const {
+    if (channels_of(input) < 2) {
+      throw UsageError(
+          fmt::format("'{}' is given {}, a single value at a time, of which nothing would be left; "
+                      "use batch_norm, or flatten before it",
+                      to_string(layer), to_string(input)));
+    }
+    return input;
+  }
+  Shape operator()(const BatchNormSpec& /*spec*/) const { return input; }
   Shape operator()(const FlattenSpec& /*spec*/) const { return {element_count(input)}; }
   Shape operator()(const ReshapeSpec& spec) const {
     if (element_count(spec.shape) != element_count(input)) {
@@ -242,6 +258,10 @@ LayerSpec parse_layer(std::string_view text, Activation activation) {
     layer = ReshapeSpec{words.take_extents("the shape, as 7x7x32,", kMostUnits)};
   } else if (kind == "dropout") {
     layer = DropoutSpec{words.take_probability("the probability")};
+  } else if (kind == "layer_norm") {
+    layer = LayerNormSpec{take_activation(words, activation)};
+  } else if (kind == "batch_norm") {
+    layer = BatchNormSpec{take_activation(words, activation)};
   } else if (kind == "gaussian") {
     layer = GaussianSpec{words.take_number("the number of units", kMostUnits / 2)};
   } else if (kind == "top_k") {
@@ -277,14 +297,18 @@ std::int64_t weight_count(const LayerSpec& layer, const Shape& input) {
   if (const auto* convolution = std::get_if<ConvolutionSpec>(&layer)) {
     return geometry(*convolution, image_shape(input, layer)).weights();
   }
-  return 0;
+  return is_normalization(layer) ? channels_of(input) : 0;
 }
 
-std::int64_t bias_count(const LayerSpec& layer) {
+std::int64_t bias_count(const LayerSpec& layer, const Shape& input) {
   if (const auto* dense = std::get_if<DenseSpec>(&layer)) return dense->units;
   if (const auto* gaussian = std::get_if<GaussianSpec>(&layer)) return 2 * gaussian->units;
   if (const auto* convolution = std::get_if<ConvolutionSpec>(&layer)) return convolution->channels;
-  return 0;
+  return is_normalization(layer) ? channels_of(input) : 0;
+}
+
+std::int64_t state_count(const LayerSpec& layer, const Shape& input) {
+  return std::holds_alternative<BatchNormSpec>(layer) ? 2 * channels_of(input) : 0;
 }
 
 }  // namespace ae

@@ -34,8 +34,8 @@ class Network {
   /// else in training do that; run() is always as after it.
   Matrix run_to_logits(ConstMatrix x, double x_density, const CodeDraw& draw = {});
 
-  /// The gradients of all parameters, laid out as they are; `logits` are of run_to_logits, with the
-  /// same draw, and are overwritten. For networks made for training.
+  /// The gradients of all trainable parameters, laid out as they are; `logits` are of
+  /// run_to_logits, with the same draw, and are overwritten. For networks made for training.
   void backward(Matrix logits, ConstMatrix target, const Objective& objective, const CodeDraw& draw,
                 float* gradients, const StepSums& sums);
 

@@ -13,17 +13,22 @@ namespace ae {
 class Parameters {
  public:
   Parameters(Backend& backend, const Model& model)
-      : slices_(layer_slices(model.spec)), values_(backend, parameter_floats(model.spec)) {
+      : slices_(layer_slices(model.spec)),
+        trainable_(trainable_floats(model.spec)),
+        values_(backend, parameter_floats(model.spec)) {
     values_.upload(model.parameters);
   }
 
   [[nodiscard]] const std::vector<LayerSlice>& slices() const { return slices_; }
   [[nodiscard]] float* data() const { return values_.data(); }
   [[nodiscard]] std::int64_t size() const { return values_.size(); }
+  /// How many of them, from the first on, optimisers change: gradients are of these.
+  [[nodiscard]] std::int64_t trainable() const { return trainable_; }
   void download(Model& model) const { values_.download(model.parameters); }
 
  private:
   std::vector<LayerSlice> slices_;
+  std::int64_t trainable_;
   DeviceArray<float> values_;
 };
 

@@ -44,9 +44,11 @@ Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const 
       x_(backend, batch_ * training.row_size()),
       noisy_(backend, options.noise.kind == Noise::none ? 0 : x_.size()),
       parameters_(backend, model),
-      gradients_(backend, parameters_.size()),
-      first_state_(backend, optimizer_states(options.optimizer.kind) > 0 ? parameters_.size() : 0),
-      second_state_(backend, optimizer_states(options.optimizer.kind) > 1 ? parameters_.size() : 0),
+      gradients_(backend, parameters_.trainable()),
+      first_state_(backend,
+                   optimizer_states(options.optimizer.kind) > 0 ? parameters_.trainable() : 0),
+      second_state_(backend,
+                    optimizer_states(options.optimizer.kind) > 1 ? parameters_.trainable() : 0),
       network_(backend, model.spec, parameters_, batch_, Network::Use::training) {
   if (validation != nullptr) {
     validation_.emplace(backend, model.spec, parameters_, *validation,
@@ -98,7 +100,7 @@ void Trainer::step(std::int64_t rows) {
                            .gradients = gradients_.data(),
                            .first = first_state_.data(),
                            .second = second_state_.data(),
-                           .count = parameters_.size(),
+                           .count = parameters_.trainable(),
                            .step = step_count_.data()});
 }
 

@@ -30,7 +30,8 @@ class HostData final : public ResidentData {
 /// panel is in a core's own cache, before the next panel; only then come the weight gradients,
 /// which sum over all rows, and last the optimiser. A step is three parallel regions that way,
 /// however deep the model, instead of several for each layer, each sweeping the whole batch through
-/// memory. Only a gradient that needs means over the batch first costs a phase more.
+/// memory. Only what needs means over the batch first, some gradients and batch_norm, costs a phase
+/// more.
 ///
 /// Panels and stripes are cut by shape alone, so that results do not depend on the threads.
 class Schedule {
@@ -44,6 +45,10 @@ class Schedule {
   void add(const GaussianSample& op) { add_row_operation(op, op.z.rows); }
   void add(const DropoutForward& op) { add_row_operation(op, op.y.rows); }
   void add(const DropoutBackward& op);
+  void add(const LayerNormForward& op) { add_row_operation(op, op.y.rows); }
+  void add(const LayerNormBackward& op);
+  void add(const BatchNormForward& op);
+  void add(const BatchNormBackward& op);
   void add(const SparsityBackward& op);
   void add(const GaussianBackward& op);
   void add(const ReconstructionLoss& op);
@@ -92,11 +97,30 @@ class Schedule {
     std::size_t row_sums = 0;
     std::size_t partial = 0;
   };
+  template <typename Operation>
+  struct NormGradientRows {
+    Operation op;
+    std::size_t gamma_partial = 0;
+    std::size_t beta_partial = 0;
+  };
+  /// What batch_norm needs of the whole batch first: of each panel, [μ | Σ (x - μ)²].
+  struct BatchMoments {
+    BatchNormForward op;
+    std::size_t partial = 0;  ///< where in partials_: (panels, 2, channels)
+    std::int64_t panels = 0;
+    std::int64_t panel_groups = 0;  ///< of a panel but the last
+  };
+  /// And its gradients after the sums.
+  struct NormInputGradientRows {
+    BatchNormBackward op;
+  };
   using RowOperation =
       std::variant<GatherBatch, GatherRows, DenseForward, RowLosses, LossRows, InputGradientRows,
                    CorruptBatch, KeepLargest, GaussianSample, StatisticRows<SparsityBackward>,
                    StatisticRows<GaussianBackward>, CodeGradientRows<SparsityBackward>,
-                   CodeGradientRows<GaussianBackward>, DropoutForward, DropoutBackward>;
+                   CodeGradientRows<GaussianBackward>, DropoutForward, DropoutBackward,
+                   LayerNormForward, NormGradientRows<LayerNormBackward>, BatchMoments,
+                   BatchNormForward, NormGradientRows<BatchNormBackward>, NormInputGradientRows>;
 
   struct Phase {
     std::int64_t rows = 0;
@@ -104,6 +128,7 @@ class Schedule {
     std::vector<DenseBackward> weight_gradients;
     std::vector<ColumnSums> column_sums;
     std::vector<LossSum> loss_sums;
+    std::vector<BatchMoments> batch_moments;
     std::vector<OptimizerStep> optimiser_steps;
   };
 
@@ -115,6 +140,10 @@ class Schedule {
   Phase& phase_for_rows(std::int64_t rows);
   Phase& new_phase(std::int64_t rows);
   void add_row_operation(const RowOperation& operation, std::int64_t rows);
+  template <typename Operation>
+  void add_norm_gradient(const Operation& op);
+  template <typename Operation>
+  NormGradientTile gradient_tile(const NormGradientRows<Operation>& work, Range rows);
   template <typename Operation>
   void add_code_gradient(const Operation& op, std::int64_t rows, std::int64_t statistics,
                          std::int64_t row_sums, std::int64_t cols, double* sum);
@@ -129,6 +158,14 @@ class Schedule {
   static void run(const GaussianSample& op, const VectorKernels& kernels, Range rows);
   static void run(const DropoutForward& op, const VectorKernels& kernels, Range rows);
   static void run(const DropoutBackward& op, const VectorKernels& kernels, Range rows);
+  static void run(const LayerNormForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const BatchNormForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const NormInputGradientRows& work, const VectorKernels& kernels, Range rows);
+  void run(const NormGradientRows<LayerNormBackward>& work, const VectorKernels& kernels,
+           Range rows);
+  void run(const NormGradientRows<BatchNormBackward>& work, const VectorKernels& kernels,
+           Range rows);
+  void run(const BatchMoments& work, const VectorKernels& kernels, Range rows);
   void run(const StatisticRows<SparsityBackward>& work, const VectorKernels& kernels, Range rows);
   void run(const StatisticRows<GaussianBackward>& work, const VectorKernels& kernels, Range rows);
   void run(const CodeGradientRows<SparsityBackward>& work, const VectorKernels& kernels,
@@ -140,6 +177,7 @@ class Schedule {
 
   void run_row_operations(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_sums_over_rows(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
+  void join_moments(const BatchMoments& work) const;
   static void run_optimiser(const OptimizerStep& op, ThreadPool& pool,
                             const VectorKernels& kernels);
 

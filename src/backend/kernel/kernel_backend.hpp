@@ -55,6 +55,10 @@ class KernelBackend : public Backend {
   void keep_largest(const KeepLargest& op) override;
   void dropout_forward(const DropoutForward& op) override;
   void dropout_backward(const DropoutBackward& op) override;
+  void layer_norm_forward(const LayerNormForward& op) override;
+  void layer_norm_backward(const LayerNormBackward& op) override;
+  void batch_norm_forward(const BatchNormForward& op) override;
+  void batch_norm_backward(const BatchNormBackward& op) override;
   void sparsity_backward(const SparsityBackward& op) override;
   void gaussian_sample(const GaussianSample& op) override;
   void gaussian_backward(const GaussianBackward& op) override;
@@ -105,6 +109,7 @@ class KernelBackend : public Backend {
   template <typename T>
   void grow(Scratch<T>& scratch, std::int64_t size, bool zeroed);
   [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols);
+  [[nodiscard]] ColumnSumScratch scratch_for(const ColumnSumScratchSizes& sizes);
   [[nodiscard]] unsigned* optimizer_counter();
   [[nodiscard]] float* code_statistics(std::int64_t cols);
 
