@@ -1,5 +1,5 @@
-// y = f(z) with z = y + bias, in place, y (rows, cols), bias (cols); z is kept as well, if asked
-// for.
+// y = f(z) with z = y + bias, in place, y (rows, cols); z is kept as well, if asked for. Biases may
+// repeat along a row, every `channels` columns.
 //
 // One block a row, its threads along the columns: contiguous accesses, 16 bytes a thread where the
 // row length allows; the bias stays in cache, since every block reads it.
@@ -20,12 +20,14 @@ constexpr int kThreads = 128;
 template <typename Formula, int kWidth>
 __global__ void __launch_bounds__(kThreads)
     bias_activation_kernel(const float* bias, float* y, float* z, std::int64_t rows,
-                           std::int64_t cols) {
+                           std::int64_t cols, std::int64_t channels) {
+  const auto row_size = static_cast<int>(cols);
   for (std::int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
-    for (std::int64_t c = std::int64_t{threadIdx.x} * kWidth; c < cols; c += kThreads * kWidth) {
+    for (int c = static_cast<int>(threadIdx.x) * kWidth; c < row_size; c += kThreads * kWidth) {
       Pack<kWidth> pack = load_pack<kWidth>(y + row * cols + c);
       if (bias != nullptr) {
-        const Pack<kWidth> b = load_pack<kWidth>(bias + c);
+        const Pack<kWidth> b = channels == cols ? load_pack<kWidth>(bias + c)
+                                                : load_repeating<kWidth>(bias, c, channels);
         for (int i = 0; i < kWidth; ++i) pack.value[i] += b.value[i];
       }
       if constexpr (Formula::kSlopeFromInput) {
@@ -40,15 +42,19 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 void bias_activation(Activation activation, const float* bias, float* y, float* z,
-                     std::int64_t rows, std::int64_t cols, Stream stream) {
+                     std::int64_t rows, std::int64_t cols, Stream stream, std::int64_t channels) {
   if (rows == 0 || cols == 0) return;
   if (bias == nullptr && activation == Activation::identity) return;
+  if (channels == 0) channels = cols;
+  const float* const loaded_in_packs = channels == cols ? bias : nullptr;
   const LaunchShape shape{dim3(static_cast<unsigned>(rows)), dim3(kThreads)};
   for_activation(activation, [&]<typename Formula>() {
-    if (packs_of_four(cols, y, bias, z)) {
-      AE_LAUNCH((bias_activation_kernel<Formula, 4>), shape, stream, bias, y, z, rows, cols);
+    if (packs_of_four(cols, y, loaded_in_packs, z)) {
+      AE_LAUNCH((bias_activation_kernel<Formula, 4>), shape, stream, bias, y, z, rows, cols,
+                channels);
     } else {
-      AE_LAUNCH((bias_activation_kernel<Formula, 1>), shape, stream, bias, y, z, rows, cols);
+      AE_LAUNCH((bias_activation_kernel<Formula, 1>), shape, stream, bias, y, z, rows, cols,
+                channels);
     }
   });
 }

@@ -6,6 +6,7 @@
 #include "last_block.cuh"
 #include "launch.hpp"
 #include "pack.cuh"
+#include "reduce.cuh"
 
 /// The frame of kernels that pass once over a matrix and sum its columns on the way.
 ///
@@ -21,11 +22,17 @@ inline constexpr int kColumnSumThreads = 32 * kColumnSumWarps;
 inline constexpr std::int64_t kColumnSumRows = 32;  // of a block; more in batches that are huge
 inline constexpr std::int64_t kColumnSumMostBlocks = 512;  // above each other
 
+/// The first of the thread's columns.
+template <int kWidth>
+__device__ std::int64_t first_column() {
+  return (std::int64_t{blockIdx.x} * 32 + threadIdx.x) * kWidth;
+}
+
 /// Calls visit(row, col, sum) for the thread's packs; visit adds what it finds to sum[0 … kWidth).
 template <int kWidth, typename Visit>
 __device__ void sum_columns(std::int64_t rows, std::int64_t cols, const ColumnSumScratch& scratch,
                             float* sums, const Visit& visit) {
-  const std::int64_t col = (std::int64_t{blockIdx.x} * 32 + threadIdx.x) * kWidth;
+  const std::int64_t col = first_column<kWidth>();
   const std::int64_t rows_a_block = (rows + gridDim.y - 1) / gridDim.y;
   const std::int64_t first_row = blockIdx.y * rows_a_block;
   const std::int64_t end_row = first_row + rows_a_block < rows ? first_row + rows_a_block : rows;
@@ -55,6 +62,26 @@ __device__ void sum_columns(std::int64_t rows, std::int64_t cols, const ColumnSu
       for (int i = 0; i < kWidth; ++i) total.value[i] += part.value[i];
     }
     store_pack<kWidth>(sums + col, total);
+  }
+}
+
+/// Where sum_columns() puts the sums of columns that are yet to be folded.
+__device__ inline float* columns_to_fold(const ColumnSumScratch& scratch, std::int64_t cols) {
+  return scratch.columns + gridDim.y * cols;
+}
+
+/// sums[c] = Σ of the column sums that are c modulo `channels`, by the block that comes last of
+/// all: a warp a channel, each lane every 32nd of its columns, then by halves. Every thread of that
+/// block must call this.
+__device__ inline void fold_columns(const float* columns, std::int64_t cols, std::int64_t channels,
+                                    float* sums) {
+  for (std::int64_t channel = threadIdx.y; channel < channels; channel += kColumnSumWarps) {
+    float sum = 0.0F;
+    for (std::int64_t col = channel + threadIdx.x * channels; col < cols; col += 32 * channels) {
+      sum += columns[col];
+    }
+    sum = warp_sum(sum);
+    if (threadIdx.x == 0) sums[channel] = sum;
   }
 }
 

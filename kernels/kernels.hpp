@@ -5,11 +5,14 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+#include "convolution.hpp"
 #include "launch.hpp"
 
 /// Every kernel's launcher, one kernel a file. A launcher checks what it can, returns on empty
 /// input and puts its kernel on the stream; pointers are of device memory. Matrices are row-major
 /// and contiguous, (rows, cols).
+///
+/// Where biases repeat along a row, `channels` is their number; 0 is one a column.
 ///
 /// Sums have a fixed order everywhere: per thread, per warp, per block, and at last one block over
 /// all blocks' partial sums. No floating-point atomics: the same input gives the same bits.
@@ -38,7 +41,8 @@ void gather(const GatherSource& source, const GatherRowsChosen& chosen, float* x
 /// y = f(z), z = y + bias, in place; bias may be null. Where the activation's slope needs z, it is
 /// also written to `z` (rows, cols) unless that is null.
 void bias_activation(Activation activation, const float* bias, float* y, float* z,
-                     std::int64_t rows, std::int64_t cols, Stream stream);
+                     std::int64_t rows, std::int64_t cols, Stream stream,
+                     std::int64_t channels = 0);
 
 /// Scratch of the kernels that sum over the whole batch: partial sums of their blocks, and counters
 /// that tell a block that it is the last one, zero between launches.
@@ -60,7 +64,7 @@ ColumnSumScratchSizes column_sum_scratch(std::int64_t rows, std::int64_t cols);
 /// the slope needs that (slope_from_input).
 void activation_gradient(Activation activation, const float* saved, float* dx, std::int64_t rows,
                          std::int64_t cols, float* sums, const ColumnSumScratch& scratch,
-                         Stream stream);
+                         Stream stream, std::int64_t channels = 0);
 
 /// See ae::ReconstructionLoss.
 struct LossArguments {
@@ -68,6 +72,7 @@ struct LossArguments {
   Activation activation = Activation::sigmoid;
   const float* z = nullptr;
   const float* bias = nullptr;
+  std::int64_t channels = 0;
   const float* target = nullptr;
   float gradient_scale = 1;
   float* dz = nullptr;
@@ -80,7 +85,32 @@ void reconstruction_loss(const LossArguments& arguments, std::int64_t rows, std:
 /// See ae::RowLosses.
 void row_losses(Loss loss, Activation activation, const float* z, const float* bias,
                 const float* target, double* sums, std::int64_t rows, std::int64_t cols,
-                Stream stream);
+                Stream stream, std::int64_t channels = 0);
+
+/// y = convolution(x, W), no bias, in either direction: towards the map, x are images and y maps;
+/// towards the image, the other way round.
+void convolve(const Convolution& convolution, Towards towards, const float* x, const float* w,
+              float* y, std::int64_t batch, Stream stream);
+
+/// dW[ky, kx, c, o] = Σ over batch, oy, ox of images[…, oy·stride + ky - top, …, c]·maps[oy, ox,
+/// o]: the gradient both ways, with x and dz for images and maps, or transposed, dz and x.
+void convolution_weights(const Convolution& convolution, const float* images, const float* maps,
+                         float* dw, std::int64_t batch, const ColumnSumScratch& scratch,
+                         Stream stream);
+ColumnSumScratchSizes convolution_weights_scratch(const Convolution& convolution,
+                                                  std::int64_t batch);
+
+/// See ae::MaxPoolForward and ae::MaxPoolBackward.
+void max_pool(const ImageShape& input, std::int64_t size, const float* x, float* y,
+              std::int64_t batch, Stream stream);
+void max_pool_gradient(const ImageShape& input, std::int64_t size, const float* x, const float* dy,
+                       float* dx, std::int64_t batch, Stream stream);
+
+/// See ae::UpsampleForward and ae::UpsampleBackward.
+void upsample(const ImageShape& input, std::int64_t factor, const float* x, float* y,
+              std::int64_t batch, Stream stream);
+void upsample_gradient(const ImageShape& input, std::int64_t factor, const float* dy, float* dx,
+                       std::int64_t batch, Stream stream);
 
 /// Where random numbers come from: the stream of `seed` that the step pointed to has, null for
 /// stream 0, from number `first` on.

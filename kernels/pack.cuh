@@ -28,6 +28,21 @@ __device__ inline void store_pack(Element* to, const PackOf<Element, kWidth>& pa
   *reinterpret_cast<Packed*>(aligned<sizeof(Packed)>(to)) = pack;
 }
 
+/// values[col mod channels] and those of the columns behind it: what repeats along a row.
+template <int kWidth>
+__device__ inline Pack<kWidth> load_repeating(const float* values, std::int64_t col,
+                                              std::int64_t channels) {
+  Pack<kWidth> pack;
+  const auto count = static_cast<unsigned>(channels);
+  unsigned channel = static_cast<unsigned>(col) % count;
+  AE_UNROLL
+  for (int i = 0; i < kWidth; ++i) {
+    pack.value[i] = values[channel];
+    channel = channel + 1 == count ? 0 : channel + 1;
+  }
+  return pack;
+}
+
 /// Whether rows of `cols` elements at these addresses can be taken four elements at a time.
 template <typename... Elements>
 bool packs_of_four(std::int64_t cols, const Elements*... pointers) {

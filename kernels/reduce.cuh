@@ -4,9 +4,10 @@
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
-/// The sum over a warp's lanes, in lane 0, by halves: lane i takes lane i + 16, then i + 8, ….
-/// Every lane must call this.
-__device__ inline double warp_sum(double value) {
+/// The sum over the lanes of a warp, in lane 0; elsewhere nothing of use. By halves: lane i takes
+/// lane i + 16, then i + 8, …. Every lane must call this.
+template <typename T>
+__device__ T warp_sum(T value) {
   constexpr unsigned kWholeWarp = 0xFFFFFFFFU;
   for (unsigned distance = 16; distance > 0; distance /= 2) {
     value += __shfl_down_sync(kWholeWarp, value, distance);

@@ -94,6 +94,36 @@ class MistakenBackend final : public Backend {
     put_out(std::string(op.layer) + " backward dx", op.dx.data);
     put_out(std::string(op.layer) + " backward dbias below", op.dbias_below);
   }
+  void convolution_forward(const ConvolutionForward& op) override {
+    cpu_->convolution_forward(op);
+    put_out(std::string(op.layer) + " forward", op.y.data);
+  }
+  void convolution_backward(const ConvolutionBackward& op) override {
+    cpu_->convolution_backward(op);
+    put_out(std::string(op.layer) + " backward dw", op.dw);
+    put_out(std::string(op.layer) + " backward dx", op.dx.data);
+  }
+  void max_pool_forward(const MaxPoolForward& op) override {
+    cpu_->max_pool_forward(op);
+    put_out(std::string(op.layer) + " forward", op.y.data);
+  }
+  void max_pool_backward(const MaxPoolBackward& op) override {
+    cpu_->max_pool_backward(op);
+    put_out(std::string(op.layer) + " backward dx", op.dx.data);
+  }
+  void upsample_forward(const UpsampleForward& op) override {
+    cpu_->upsample_forward(op);
+    put_out(std::string(op.layer) + " forward", op.y.data);
+  }
+  void upsample_backward(const UpsampleBackward& op) override {
+    cpu_->upsample_backward(op);
+    put_out(std::string(op.layer) + " backward dx", op.dx.data);
+  }
+  void activation_backward(const ActivationBackward& op) override {
+    cpu_->activation_backward(op);
+    put_out(std::string(op.layer) + " activation dz", op.dy.data);
+    put_out(std::string(op.layer) + " activation dbias", op.dbias);
+  }
   void reconstruction_loss(const ReconstructionLoss& op) override {
     cpu_->reconstruction_loss(op);
     put_out("loss dz", op.dz.data);

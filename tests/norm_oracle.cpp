@@ -17,39 +17,6 @@ double absolute(const Expected& number) {
 
 }  // namespace
 
-/// A sum in any order. Terms may be inexact already.
-class NormOracle::Sum {
- public:
-  explicit Sum(const Precision& precision) : precision_(precision) {}
-
-  void add(const Expected& term) {
-    value_ += term.value;
-    inherited_ += term.tolerance;
-    magnitude_ += absolute(term) + term.tolerance;
-    ++terms_;
-  }
-  [[nodiscard]] Expected result() const {
-    const auto terms = static_cast<double>(terms_);
-    return {value_, inherited_ + terms * (precision_.unit * magnitude_ + precision_.smallest)};
-  }
-  /// Zero of nothing.
-  [[nodiscard]] Expected mean() const {
-    if (terms_ == 0) return {0, 0};
-    const auto terms = static_cast<double>(terms_);
-    const Expected total = result();
-    const double value = total.value / terms;
-    return {value,
-            total.tolerance / terms + 2 * precision_.unit * std::abs(value) + precision_.smallest};
-  }
-
- private:
-  Precision precision_;
-  double value_ = 0;
-  double inherited_ = 0;
-  double magnitude_ = 0;
-  std::int64_t terms_ = 0;
-};
-
 bool NormOracle::is_dropped(float rate, std::uint64_t seed, std::int64_t step, std::uint32_t layer,
                             std::int64_t number) {
   const auto stream = static_cast<std::uint64_t>(step);
@@ -73,7 +40,7 @@ std::vector<Expected> NormOracle::dropout(float rate, std::uint64_t seed, std::i
     }
     // 1 - rate, its reciprocal and the product are rounded.
     const double value = static_cast<double>(values[i]) / (1 - static_cast<double>(rate));
-    result.push_back({value, 3 * precision_.unit * std::abs(value) + precision_.smallest});
+    result.push_back({value, 3 * precision().unit * std::abs(value) + precision().smallest});
   }
   return result;
 }
@@ -86,8 +53,8 @@ Expected NormOracle::exact(float value) {
 
 Expected NormOracle::sum(const Expected& a, const Expected& b) const {
   const double value = a.value + b.value;
-  return {value,
-          a.tolerance + b.tolerance + precision_.unit * std::abs(value) + 2 * precision_.smallest};
+  return {value, a.tolerance + b.tolerance + precision().unit * std::abs(value) +
+                     2 * precision().smallest};
 }
 
 Expected NormOracle::difference(const Expected& a, const Expected& b) const {
@@ -97,8 +64,8 @@ Expected NormOracle::difference(const Expected& a, const Expected& b) const {
 Expected NormOracle::product(const Expected& a, const Expected& b) const {
   const double value = a.value * b.value;
   return {value, absolute(a) * b.tolerance + absolute(b) * a.tolerance + a.tolerance * b.tolerance +
-                     precision_.unit * std::abs(value) +
-                     precision_.smallest * (1 + absolute(a) + absolute(b))};
+                     precision().unit * std::abs(value) +
+                     precision().smallest * (1 + absolute(a) + absolute(b))};
 }
 
 std::size_t NormOracle::together(Over over, std::int64_t group, std::int64_t channel) {
@@ -110,29 +77,39 @@ Expected NormOracle::inverse_deviation(const Expected& variance) const {
   // d(v^-½) = -½·v^-½·dv/v; the variance may be off by as much as there is of it.
   const double least = std::max(variance.value - variance.tolerance, 0.0) + kEpsilon;
   return {value,
-          0.5 * variance.tolerance / (least * std::sqrt(least)) + 4 * precision_.unit * value};
+          0.5 * variance.tolerance / (least * std::sqrt(least)) + 4 * precision().unit * value};
+}
+
+Expected NormOracle::mean(const Sum& sum, std::int64_t count) const {
+  if (count == 0) return {0, 0};
+  const auto terms = static_cast<double>(count);
+  const Expected total = sum.result();
+  const double value = total.value / terms;
+  return {value,
+          total.tolerance / terms + 2 * precision().unit * std::abs(value) + precision().smallest};
 }
 
 NormOracle::Moments NormOracle::moments(Over over, const HostMatrix& x) const {
   const auto size = static_cast<std::size_t>(over == Over::group ? x.rows : x.cols);
-  std::vector<Sum> sums(size, Sum(precision_));
-  std::vector<Sum> squares(size, Sum(precision_));
+  const std::int64_t count = over == Over::group ? x.cols : x.rows;
+  std::vector<Sum> sums(size, Sum(precision()));
+  std::vector<Sum> squares(size, Sum(precision()));
   for (std::int64_t group = 0; group < x.rows; ++group) {
     for (std::int64_t c = 0; c < x.cols; ++c) {
       sums[together(over, group, c)].add({x.at(group, c), 0});
     }
   }
   Moments result;
-  for (const Sum& of_values : sums) result.mean.push_back(of_values.mean());
+  for (const Sum& of_values : sums) result.mean.push_back(mean(of_values, count));
   for (std::int64_t group = 0; group < x.rows; ++group) {
     for (std::int64_t c = 0; c < x.cols; ++c) {
       const std::size_t at = together(over, group, c);
       const double off = x.at(group, c) - result.mean[at].value;
-      squares[at].add({off * off, 4 * precision_.unit * off * off});
+      squares[at].add({off * off, 4 * precision().unit * off * off});
     }
   }
   for (std::size_t at = 0; at < size; ++at) {
-    Expected variance = squares[at].mean();
+    Expected variance = mean(squares[at], count);
     // Squares around parts' means, which are as inexact as the whole's, and the distances of these:
     // Σ n·(m + e - μ)² is off by no more than 2·e·Σ n·|m - μ| + N·e².
     const double off = result.mean[at].tolerance;
@@ -154,7 +131,7 @@ NormOracle::Normalized NormOracle::normalize(Over over, Activation activation, c
       const Expected normalized = product(difference({x.at(group, c), 0}, moments.mean[at]),
                                           inverse_deviation(moments.variance[at]));
       const Expected z = sum(product(exact(gamma[channel]), normalized), exact(beta[channel]));
-      result.y.push_back(oracle_.activate(activation, z));
+      result.y.push_back(activate(activation, z));
     }
   }
   return result;
@@ -170,8 +147,7 @@ std::vector<Expected> NormOracle::normalize_by(Activation activation, const Host
     const std::size_t c = i % channels;
     const Expected normalized = product(difference(exact(x.values[i]), exact(running[c])),
                                         inverse_deviation(exact(running[channels + c])));
-    y.push_back(
-        oracle_.activate(activation, sum(product(exact(gamma[c]), normalized), exact(beta[c]))));
+    y.push_back(activate(activation, sum(product(exact(gamma[c]), normalized), exact(beta[c]))));
   }
   return y;
 }
@@ -193,8 +169,8 @@ std::vector<Expected> NormOracle::run_on(std::span<const float> running, const N
     }
     const double value = before.value + kMomentum * (scale * now.value - before.value);
     const double magnitude = absolute(before) + scale * absolute(now);
-    result.push_back({value, kMomentum * scale * now.tolerance + 4 * precision_.unit * magnitude +
-                                 2 * precision_.smallest});
+    result.push_back({value, kMomentum * scale * now.tolerance + 4 * precision().unit * magnitude +
+                                 2 * precision().smallest});
   }
   return result;
 }
@@ -204,11 +180,12 @@ NormOracle::Gradients NormOracle::gradients(Over over, Activation activation, co
                                             std::span<const float> beta,
                                             const HostMatrix& dy) const {
   const Moments moments = this->moments(over, x);
+  const std::int64_t count = over == Over::group ? x.cols : x.rows;
   std::vector<Expected> normalized;
   Gradients result;
-  std::vector<Sum> dgamma(static_cast<std::size_t>(x.cols), Sum(precision_));
+  std::vector<Sum> dgamma(static_cast<std::size_t>(x.cols), Sum(precision()));
   std::vector<Sum> dbeta = dgamma;
-  std::vector<Sum> g_sums(moments.mean.size(), Sum(precision_));
+  std::vector<Sum> g_sums(moments.mean.size(), Sum(precision()));
   std::vector<Sum> product_sums = g_sums;
   for (std::int64_t group = 0; group < x.rows; ++group) {
     for (std::int64_t c = 0; c < x.cols; ++c) {
@@ -217,7 +194,7 @@ NormOracle::Gradients NormOracle::gradients(Over over, Activation activation, co
       const Expected scaled = product(difference({x.at(group, c), 0}, moments.mean[at]),
                                       inverse_deviation(moments.variance[at]));
       const Expected z = sum(product(exact(gamma[channel]), scaled), exact(beta[channel]));
-      const Expected dz = product({dy.at(group, c), 0}, oracle_.slope(activation, z));
+      const Expected dz = product({dy.at(group, c), 0}, slope(activation, z));
       const Expected g = product(exact(gamma[channel]), dz);
       normalized.push_back(scaled);
       result.dz.push_back(dz);
@@ -236,11 +213,11 @@ NormOracle::Gradients NormOracle::gradients(Over over, Activation activation, co
       const std::size_t at = together(over, group, c);
       const auto i = static_cast<std::size_t>(group * x.cols + c);
       const Expected g = product(exact(gamma[static_cast<std::size_t>(c)]), result.dz[i]);
-      const Expected centred = difference(g, g_sums[at].mean());
-      const Expected pulled = product(normalized[i], product_sums[at].mean());
+      const Expected centred = difference(g, mean(g_sums[at], count));
+      const Expected pulled = product(normalized[i], mean(product_sums[at], count));
       Expected dx = product(difference(centred, pulled), inverse_deviation(moments.variance[at]));
       // γ is taken out of the means of a channel, or not: a rounding or two more.
-      dx.tolerance += 4 * precision_.unit * (absolute(g) + absolute(pulled)) *
+      dx.tolerance += 4 * precision().unit * (absolute(g) + absolute(pulled)) *
                       inverse_deviation(moments.variance[at]).value;
       result.dx.push_back(dx);
     }

@@ -12,9 +12,9 @@
 /// against published ones.
 namespace ae::test {
 
-class NormOracle {
+class NormOracle : public Oracle {
  public:
-  explicit NormOracle(Precision precision = {}) : precision_(precision), oracle_(precision) {}
+  using Oracle::Oracle;
 
   /// Whether value number `number` is dropped, see DropoutMask.
   static bool is_dropped(float rate, std::uint64_t seed, std::int64_t step, std::uint32_t layer,
@@ -60,8 +60,6 @@ class NormOracle {
                                     const HostMatrix& dy) const;
 
  private:
-  class Sum;
-
   /// Every operation of the textbook's, with the rounding error of each and what it inherits.
   [[nodiscard]] Expected sum(const Expected& a, const Expected& b) const;
   [[nodiscard]] Expected difference(const Expected& a, const Expected& b) const;
@@ -75,9 +73,8 @@ class NormOracle {
     std::vector<Expected> variance;
   };
   [[nodiscard]] Moments moments(Over over, const HostMatrix& x) const;
-
-  Precision precision_;
-  Oracle oracle_;
+  /// Zero of nothing.
+  [[nodiscard]] Expected mean(const Sum& sum, std::int64_t count) const;
 };
 
 }  // namespace ae::test

@@ -34,35 +34,21 @@ double bias_at(std::span<const float> bias, std::int64_t index) {
 
 }  // namespace
 
-/// A sum in any order. Terms may be inexact already.
-class Oracle::Sum {
- public:
-  explicit Sum(const Precision& precision) : precision_(precision) {}
+void Oracle::Sum::add(const Expected& term) {
+  value_ += term.value;
+  inherited_ += term.tolerance;
+  magnitude_ += absolute(term) + term.tolerance;
+  ++terms_;
+}
 
-  void add(const Expected& term) {
-    value_ += term.value;
-    inherited_ += term.tolerance;
-    magnitude_ += absolute(term) + term.tolerance;
-    ++terms_;
-  }
+void Oracle::Sum::add_product(double a, double b) {
+  add({a * b, precision_.smallest * (1 + std::abs(a) + std::abs(b))});
+}
 
-  /// a·b: it may underflow, and so may a or b on the way to being multiplied.
-  void add_product(double a, double b) {
-    add({a * b, precision_.smallest * (1 + std::abs(a) + std::abs(b))});
-  }
-
-  [[nodiscard]] Expected result() const {
-    const auto terms = static_cast<double>(terms_);
-    return {value_, inherited_ + terms * (precision_.unit * magnitude_ + precision_.smallest)};
-  }
-
- private:
-  Precision precision_;
-  double value_ = 0;
-  double inherited_ = 0;
-  double magnitude_ = 0;
-  std::int64_t terms_ = 0;
-};
+Expected Oracle::Sum::result() const {
+  const auto terms = static_cast<double>(terms_);
+  return {value_, inherited_ + terms * (precision_.unit * magnitude_ + precision_.smallest)};
+}
 
 Expected Oracle::activate(Activation activation, Expected z) const {
   const double u = precision_.unit;
@@ -106,7 +92,6 @@ Expected Oracle::activate(Activation activation, Expected z) const {
   return {};
 }
 
-/// f'(z), for those who compute it from an f(z) that was computed before.
 Expected Oracle::slope(Activation activation, Expected z) const {
   const double u = precision_.unit;
   const Expected y = activate(activation, z);
@@ -154,7 +139,6 @@ Expected Oracle::slope(Activation activation, Expected z) const {
   return {};
 }
 
-/// f'(z) for the given, exact f(z).
 Expected Oracle::slope_from_output(Activation activation, double y) const {
   const double u = precision_.unit;
   switch (activation) {
@@ -177,6 +161,13 @@ Expected Oracle::slope_from_output(Activation activation, double y) const {
       break;  // f(z) does not tell
   }
   return {std::nan(""), 0};
+}
+
+Expected Oracle::through(Expected gradient, Expected slope) const {
+  const double value = gradient.value * slope.value;
+  return {value, gradient.tolerance * (absolute(slope) + slope.tolerance) +
+                     absolute(gradient) * slope.tolerance + precision_.unit * std::abs(value) +
+                     precision_.smallest};
 }
 
 std::vector<Expected> Oracle::affine(const HostMatrix& x, const HostMatrix& w,
@@ -242,10 +233,7 @@ Oracle::DenseGradients Oracle::dense_backward(const HostMatrix& x, const HostMat
       }
       const Expected gradient = dy.result();
       const Expected factor = slopes[static_cast<std::size_t>(row * x.cols + input)];
-      const double value = gradient.value * factor.value;
-      const Expected dx{value, gradient.tolerance * (absolute(factor) + factor.tolerance) +
-                                   absolute(gradient) * factor.tolerance +
-                                   precision_.unit * std::abs(value) + precision_.smallest};
+      const Expected dx = through(gradient, factor);
       gradients.dx.push_back(dx);
       dbias[static_cast<std::size_t>(input)].add(dx);
     }

@@ -106,17 +106,37 @@ class Oracle {
                                          std::span<const float> first,
                                          std::span<const float> second) const;
 
-  /// f(z), and f'(z) for those who compute it from an f(z) that was computed before.
+ protected:
+  /// A sum in any order. Terms may be inexact already.
+  class Sum {
+   public:
+    explicit Sum(const Precision& precision) : precision_(precision) {}
+    void add(const Expected& term);
+    /// a·b: it may underflow, and so may a or b on the way to being multiplied.
+    void add_product(double a, double b);
+    [[nodiscard]] Expected result() const;
+
+   private:
+    Precision precision_;
+    double value_ = 0;
+    double inherited_ = 0;
+    double magnitude_ = 0;
+    std::int64_t terms_ = 0;
+  };
+
+  [[nodiscard]] const Precision& precision() const { return precision_; }
   [[nodiscard]] Expected activate(Activation activation, Expected z) const;
+  /// f'(z), for those who compute it from an f(z) that was computed before.
   [[nodiscard]] Expected slope(Activation activation, Expected z) const;
+  /// f'(z) for the given, exact f(z).
+  [[nodiscard]] Expected slope_from_output(Activation activation, double y) const;
+  /// gradient·slope, rounded.
+  [[nodiscard]] Expected through(Expected gradient, Expected slope) const;
 
  private:
-  class Sum;
-
   /// x·w + bias.
   [[nodiscard]] std::vector<Expected> affine(const HostMatrix& x, const HostMatrix& w,
                                              std::span<const float> bias) const;
-  [[nodiscard]] Expected slope_from_output(Activation activation, double y) const;
   /// z + bias, rounded.
   [[nodiscard]] Expected logit(double z, double bias) const;
   /// One element's loss, and its derivative with respect to z.

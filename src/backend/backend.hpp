@@ -16,6 +16,7 @@
 #include "ae/train.hpp"
 
 #include "activations.hpp"
+#include "convolution.hpp"
 
 namespace ae {
 
@@ -102,40 +103,6 @@ struct DenseBackward {
   float* dbias_below = nullptr;  ///< (in)
   const void* reserve_below = nullptr;
   double x_density = 1;
-};
-
-/// Images as rows of a batch: value (y, x, c) at ((y·width) + x)·channels + c.
-struct ImageShape {
-  std::int64_t height = 0;
-  std::int64_t width = 0;
-  std::int64_t channels = 0;
-
-  [[nodiscard]] std::int64_t size() const { return height * width * channels; }
-  bool operator==(const ImageShape&) const = default;
-};
-
-/// A convolution from an image to a map, or, transposed, from a map to an image:
-///   map[oy, ox, o] = Σ over ky, kx, c of
-///                      image[oy·stride + ky - top, ox·stride + kx - left, c]·W[ky, kx, c, o],
-/// where the image is zero outside. Transposed, the same numbers go the other way:
-///   image[iy, ix, c] = Σ of map[oy, ox, o]·W[ky, kx, c, o] over all that the first line joins.
-/// W has shape (kernel_height, kernel_width, image.channels, map.channels) both ways.
-struct Convolution {
-  ImageShape image{};
-  ImageShape map{};
-  std::int64_t kernel_height = 0;
-  std::int64_t kernel_width = 0;
-  std::int64_t stride = 1;
-  std::int64_t top = 0;   ///< rows of zeros above the image
-  std::int64_t left = 0;  ///< columns of zeros on its left
-  bool transposed = false;
-
-  [[nodiscard]] const ImageShape& input() const { return transposed ? map : image; }
-  [[nodiscard]] const ImageShape& output() const { return transposed ? image : map; }
-  [[nodiscard]] std::int64_t weights() const {
-    return kernel_height * kernel_width * image.channels * map.channels;
-  }
-  bool operator==(const Convolution&) const = default;
 };
 
 /// y = activation(convolution(x, W) + b), a bias a channel of the output.
@@ -501,27 +468,13 @@ class Backend {
   virtual void gather_rows(const GatherRows& op) = 0;
   virtual void dense_forward(const DenseForward& op) = 0;
   virtual void dense_backward(const DenseBackward& op) = 0;
-  virtual void convolution_forward(const ConvolutionForward& /*op*/) {
-    throw Error("todo convolution_forward");
-  }
-  virtual void convolution_backward(const ConvolutionBackward& /*op*/) {
-    throw Error("todo convolution_backward");
-  }
-  virtual void max_pool_forward(const MaxPoolForward& /*op*/) {
-    throw Error("todo max_pool_forward");
-  }
-  virtual void max_pool_backward(const MaxPoolBackward& /*op*/) {
-    throw Error("todo max_pool_backward");
-  }
-  virtual void upsample_forward(const UpsampleForward& /*op*/) {
-    throw Error("todo upsample_forward");
-  }
-  virtual void upsample_backward(const UpsampleBackward& /*op*/) {
-    throw Error("todo upsample_backward");
-  }
-  virtual void activation_backward(const ActivationBackward& /*op*/) {
-    throw Error("todo activation_backward");
-  }
+  virtual void convolution_forward(const ConvolutionForward& op) = 0;
+  virtual void convolution_backward(const ConvolutionBackward& op) = 0;
+  virtual void max_pool_forward(const MaxPoolForward& op) = 0;
+  virtual void max_pool_backward(const MaxPoolBackward& op) = 0;
+  virtual void upsample_forward(const UpsampleForward& op) = 0;
+  virtual void upsample_backward(const UpsampleBackward& op) = 0;
+  virtual void activation_backward(const ActivationBackward& op) = 0;
   virtual void reconstruction_loss(const ReconstructionLoss& op) = 0;
   virtual void row_losses(const RowLosses& op) = 0;
   virtual void corrupt_batch(const CorruptBatch& op) = 0;

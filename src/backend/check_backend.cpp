@@ -169,24 +169,94 @@ class CheckBackend final : public Backend {
     compare(of_layer(op.layer, "backward dx"), op.dx);
     compare(of_layer(op.layer, "backward dbias below"), {op.dbias_below, 1, op.w.rows});
   }
+  void convolution_forward(const ConvolutionForward& op) override {
+    ConvolutionForward judged = op;
+    judged.x = in_judged(op.x);
+    judged.w = in_judged(op.w, op.convolution.weights());
+    judged.bias = in_judged(op.bias, op.convolution.output().channels);
+    judged.y = in_judged(op.y);
+    judged.reserve = in_judged(static_cast<std::byte*>(op.reserve),
+                               reserved(op.y.rows, op.y.cols, op.activation));
+    judged_->convolution_forward(judged);
+    reference_->convolution_forward(op);
+    compare(of_layer(op.layer, "forward"), op.y);
+  }
+  void convolution_backward(const ConvolutionBackward& op) override {
+    ConvolutionBackward judged = op;
+    judged.x = in_judged(op.x);
+    judged.w = in_judged(op.w, op.convolution.weights());
+    judged.dz = in_judged(op.dz);
+    judged.dw = in_judged(op.dw, op.convolution.weights());
+    judged.dx = in_judged(op.dx);
+    judged_->convolution_backward(judged);
+    reference_->convolution_backward(op);
+    compare(of_layer(op.layer, "backward dw"), {op.dw, 1, op.convolution.weights()});
+    compare(of_layer(op.layer, "backward dx"), op.dx);
+  }
+  void max_pool_forward(const MaxPoolForward& op) override {
+    MaxPoolForward judged = op;
+    judged.x = in_judged(op.x);
+    judged.y = in_judged(op.y);
+    judged_->max_pool_forward(judged);
+    reference_->max_pool_forward(op);
+    compare(of_layer(op.layer, "forward"), op.y);
+  }
+  void max_pool_backward(const MaxPoolBackward& op) override {
+    MaxPoolBackward judged = op;
+    judged.x = in_judged(op.x);
+    judged.dy = in_judged(op.dy);
+    judged.dx = in_judged(op.dx);
+    judged_->max_pool_backward(judged);
+    reference_->max_pool_backward(op);
+    compare(of_layer(op.layer, "backward dx"), op.dx);
+  }
+  void upsample_forward(const UpsampleForward& op) override {
+    UpsampleForward judged = op;
+    judged.x = in_judged(op.x);
+    judged.y = in_judged(op.y);
+    judged_->upsample_forward(judged);
+    reference_->upsample_forward(op);
+    compare(of_layer(op.layer, "forward"), op.y);
+  }
+  void upsample_backward(const UpsampleBackward& op) override {
+    UpsampleBackward judged = op;
+    judged.dy = in_judged(op.dy);
+    judged.dx = in_judged(op.dx);
+    judged_->upsample_backward(judged);
+    reference_->upsample_backward(op);
+    compare(of_layer(op.layer, "backward dx"), op.dx);
+  }
+  void activation_backward(const ActivationBackward& op) override {
+    ActivationBackward judged = op;
+    judged.y = in_judged(op.y);
+    judged.reserve = in_judged(static_cast<const std::byte*>(op.reserve),
+                               reserved(op.y.rows, op.y.cols, op.activation));
+    judged.dy = in_judged(op.dy);
+    judged.dbias = in_judged(op.dbias, op.channels);
+    judged_->activation_backward(judged);
+    reference_->activation_backward(op);
+    compare(of_layer(op.layer, "activation dz"), op.dy);
+    compare(of_layer(op.layer, "activation dbias"), {op.dbias, 1, op.channels});
+  }
   void reconstruction_loss(const ReconstructionLoss& op) override {
+    const std::int64_t biases = op.channels == 0 ? op.z.cols : op.channels;
     ReconstructionLoss judged = op;
     judged.z = in_judged(op.z);
-    judged.bias = in_judged(op.bias, op.z.cols);
+    judged.bias = in_judged(op.bias, biases);
     judged.target = in_judged(op.target);
     judged.dz = in_judged(op.dz);
-    judged.dbias = in_judged(op.dbias, op.z.cols);
+    judged.dbias = in_judged(op.dbias, biases);
     judged.loss_sum = in_judged(op.loss_sum, 1);
     judged_->reconstruction_loss(judged);
     reference_->reconstruction_loss(op);
     compare("loss dz", op.dz);
-    compare("loss dbias", {op.dbias, 1, op.z.cols});
+    compare("loss dbias", {op.dbias, 1, biases});
     compare("loss sum", op.loss_sum, 1, 1);
   }
   void row_losses(const RowLosses& op) override {
     RowLosses judged = op;
     judged.z = in_judged(op.z);
-    judged.bias = in_judged(op.bias, op.z.cols);
+    judged.bias = in_judged(op.bias, op.channels == 0 ? op.z.cols : op.channels);
     judged.target = in_judged(op.target);
     judged.sums = in_judged(op.sums, op.z.rows);
     judged_->row_losses(judged);

@@ -53,6 +53,41 @@ class TimingBackend final : public Backend {
           .flop = products * product_flop(op.x.rows, op.w)},
          [&] { timed_.dense_backward(op); });
   }
+  void convolution_forward(const ConvolutionForward& op) override {
+    time({.layer = op.layer,
+          .stage = "forward",
+          .rows = op.x.rows,
+          .flop = product_flop(op.x.rows, op.convolution)},
+         [&] { timed_.convolution_forward(op); });
+  }
+  void convolution_backward(const ConvolutionBackward& op) override {
+    const int products = op.dx.data != nullptr ? 2 : 1;
+    time({.layer = op.layer,
+          .stage = "backward",
+          .rows = op.x.rows,
+          .flop = products * product_flop(op.x.rows, op.convolution)},
+         [&] { timed_.convolution_backward(op); });
+  }
+  void max_pool_forward(const MaxPoolForward& op) override {
+    time({.layer = op.layer, .stage = "forward", .rows = op.x.rows},
+         [&] { timed_.max_pool_forward(op); });
+  }
+  void max_pool_backward(const MaxPoolBackward& op) override {
+    time({.layer = op.layer, .stage = "backward", .rows = op.x.rows},
+         [&] { timed_.max_pool_backward(op); });
+  }
+  void upsample_forward(const UpsampleForward& op) override {
+    time({.layer = op.layer, .stage = "forward", .rows = op.x.rows},
+         [&] { timed_.upsample_forward(op); });
+  }
+  void upsample_backward(const UpsampleBackward& op) override {
+    time({.layer = op.layer, .stage = "backward", .rows = op.dx.rows},
+         [&] { timed_.upsample_backward(op); });
+  }
+  void activation_backward(const ActivationBackward& op) override {
+    time({.layer = op.layer, .stage = "backward", .rows = op.y.rows},
+         [&] { timed_.activation_backward(op); });
+  }
   void reconstruction_loss(const ReconstructionLoss& op) override {
     time({.stage = "loss", .rows = op.z.rows}, [&] { timed_.reconstruction_loss(op); });
   }
@@ -117,6 +152,13 @@ class TimingBackend final : public Backend {
  private:
   static double product_flop(std::int64_t rows, const ConstMatrix& w) {
     return 2.0 * static_cast<double>(rows) * static_cast<double>(w.size());
+  }
+
+  /// As if no tap fell outside the image.
+  static double product_flop(std::int64_t rows, const Convolution& convolution) {
+    return 2.0 * static_cast<double>(rows) *
+           static_cast<double>(convolution.map.height * convolution.map.width) *
+           static_cast<double>(convolution.weights());
   }
 
   static double seconds_of(const std::function<void()>& work) {

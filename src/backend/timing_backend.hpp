@@ -12,7 +12,7 @@ namespace ae {
 /// One operation that a TimingBackend has seen to its end.
 struct TimedOperation {
   std::string_view layer{};  ///< empty for operations of no layer
-  std::string_view stage{};  ///< "gather", "forward", "backward", "loss", "update"
+  std::string_view stage{};  ///< "gather", "noise", "forward", "backward", "loss", "update", …
   std::int64_t rows = 0;     ///< of the batch; 0 for the update
   double seconds = 0;
   double flop = 0;  ///< of its GEMMs, zeros counted as if they were multiplied

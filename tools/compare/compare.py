@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times an epoch of the seed model in ae and in PyTorch on this CPU, in turn, A B A B …, and prints
+"""Times an epoch of a recipe's model in ae and in PyTorch on this CPU, in turn, A B A B …, and prints
 the ratio of each pair. Each side runs at the number of threads that serves it best.
 
 Needs PyTorch for the Python that runs it, on a BLAS worth comparing with; on Debian and Ubuntu:
@@ -133,6 +133,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to compare [cpu]")
+    parser.add_argument("--recipe", choices=["simple", "deep", "sparse", "conv", "denoise", "vae"],
+                        default="simple", help="the model [simple]")
     parser.add_argument("--pairs", type=int, default=7, help="runs of each side [7]")
     parser.add_argument("--epochs", type=int, default=4, help="epochs a run, the first not counted [4]")
     parser.add_argument("--ae", help="the program to time [build/release/src/ae; of build/cuda on a GPU]")
@@ -145,12 +147,12 @@ def main():
     run_folder = tempfile.TemporaryDirectory(prefix="ae-compare-")
 
     def ours(*options):
-        return [program, "train", "--device", arguments.device, *options, "--json", "--no-report",
+        return [program, "train", "--recipe", arguments.recipe, "--device", arguments.device, *options, "--json", "--no-report",
                 "--epochs", str(arguments.epochs), "--out", run_folder.name]
 
     def theirs(*options):
-        return [sys.executable, ROOT / "tools/compare/pytorch_autoencoder.py", images, "--epochs",
-                str(arguments.epochs), *options]
+        return [sys.executable, ROOT / "tools/compare/pytorch_autoencoder.py", images, "--recipe",
+                arguments.recipe, "--epochs", str(arguments.epochs), *options]
 
     if on_gpu:
         require_images(images)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The seed model, 784 -> 32 -> 784, in PyTorch as one who wants speed would write it: the data set
+"""The models of ae's recipes in PyTorch as one who wants speed would write them: the data set
 resident as one float tensor, batches by index, the loss from logits, no DataLoader. On a GPU also:
 permutations drawn there, Adam fused, products in full float32 (no TF32).
 
@@ -7,7 +7,8 @@ With --mode graph a step (index, forward, loss, backward, Adam) is one CUDA grap
 the GPU chooses its rows, so that an epoch is nothing but replays. The short last batch is neither
 dropped nor run eagerly: it has a graph of its own.
 
-Usage: pytorch_autoencoder.py TRAIN_IMAGES --epochs N --threads N [--device cpu|cuda] [--mode eager|graph]
+Usage: pytorch_autoencoder.py TRAIN_IMAGES [--recipe NAME] --epochs N --threads N [--device cpu|cuda]
+                              [--mode eager|graph]
 Prints one JSON object an epoch: {"epoch": …, "seconds": …, "train_loss": …}.
 """
 
@@ -19,24 +20,97 @@ import time
 import numpy
 import torch
 
-BATCH = 256
 WARM_UP_STEPS = 3  # before a capture
+
+
+def bce_mean(logits, target):
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
+
+
+class Dense(torch.nn.Module):
+    """A mirrored stack, ReLU between; with an L1 penalty on the code, or without."""
+
+    batch = 256
+
+    def __init__(self, hidden, code_l1=0.0):
+        super().__init__()
+        widths = [784, *hidden]
+        layers = [torch.nn.Linear(a, b) for a, b in zip(widths, widths[1:])]
+        mirror = [torch.nn.Linear(b, a) for a, b in zip(widths, widths[1:])][::-1]
+        self.encoder, self.decoder, self.code_l1 = torch.nn.ModuleList(layers), torch.nn.ModuleList(mirror), code_l1
+
+    def forward(self, x):
+        code = x
+        for layer in self.encoder:
+            code = torch.relu(layer(code))
+        y = code
+        for layer in self.decoder[:-1]:
+            y = torch.relu(layer(y))
+        loss = bce_mean(self.decoder[-1](y), x)
+        if self.code_l1:
+            loss = loss + self.code_l1 * code.abs().sum() / len(x)
+        return loss
+
+
+class Variational(torch.nn.Module):
+    """784 -> 400 -> a Gaussian of 20 -> 400 -> 784; nats an image, as in PyTorch's examples."""
+
+    batch = 128
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.distribution = torch.nn.Linear(784, 400), torch.nn.Linear(400, 40)
+        self.back, self.output = torch.nn.Linear(20, 400), torch.nn.Linear(400, 784)
+
+    def forward(self, x):
+        mean, log_variance = self.distribution(torch.relu(self.hidden(x))).chunk(2, dim=1)
+        code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        logits = self.output(torch.relu(self.back(code)))
+        reconstruction = torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum()
+        return (reconstruction + divergence) / len(x)
+
+
+class Convolutional(torch.nn.Module):
+    """keras.io's convolutional autoencoder; with noise on its input, or without."""
+
+    batch = 128
+
+    def __init__(self, noise=0.0):
+        super().__init__()
+        conv, back = torch.nn.Conv2d, torch.nn.ConvTranspose2d
+        self.layers = torch.nn.Sequential(
+            conv(1, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+            conv(32, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+            back(32, 32, 3, stride=2, padding=1, output_padding=1), torch.nn.ReLU(),
+            back(32, 32, 3, stride=2, padding=1, output_padding=1), torch.nn.ReLU(),
+            conv(32, 1, 3, padding=1))
+        self.noise = noise
+
+    def forward(self, x):
+        images = x + self.noise * torch.randn_like(x) if self.noise else x
+        return bce_mean(self.layers(images.view(-1, 1, 28, 28)).view(-1, 784), x)
+
+
+RECIPES = {"simple": lambda: Dense([32]), "deep": lambda: Dense([128, 64, 32]),
+           "sparse": lambda: Dense([32], code_l1=1e-4), "vae": Variational,
+           "conv": Convolutional, "denoise": lambda: Convolutional(noise=0.4)}
 
 
 class EagerEpoch:
     """An epoch as PyTorch code usually is: every operation launched by Python."""
 
-    def __init__(self, x, model, loss_function, optimizer):
-        self.x, self.model, self.loss_function, self.optimizer = x, model, loss_function, optimizer
+    def __init__(self, x, model, optimizer):
+        self.x, self.model, self.optimizer = x, model, optimizer
 
     def run(self):
         """Trains on every row once; the mean loss."""
         order = torch.randperm(len(self.x), device=self.x.device)
         total = torch.zeros((), device=self.x.device)
-        for batch_rows in order.split(BATCH):
+        for batch_rows in order.split(self.model.batch):
             batch = self.x[batch_rows]
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self.loss_function(self.model(batch), batch)
+            loss = self.model(batch)
             loss.backward()
             self.optimizer.step()
             total += loss.detach() * len(batch)
@@ -47,18 +121,19 @@ class GraphEpoch:
     """An epoch of replays. All that a graph reads or writes lives as long as it does: the addresses
     are part of the graph."""
 
-    def __init__(self, x, model, loss_function, optimizer):
-        self.x, self.model, self.loss_function, self.optimizer = x, model, loss_function, optimizer
+    def __init__(self, x, model, optimizer):
+        self.x, self.model, self.optimizer = x, model, optimizer
         self.order = torch.randperm(len(x), device=x.device)
-        self.first_positions = torch.arange(BATCH, device=x.device)
+        self.batch = model.batch
+        self.first_positions = torch.arange(self.batch, device=x.device)
         self.positions = self.first_positions.clone()  # of the next batch's rows in the order
         self.total = torch.zeros((), device=x.device)
-        self.full_batches, short = divmod(len(x), BATCH)
+        self.full_batches, short = divmod(len(x), self.batch)
 
         # What warming up does to model and optimiser is undone afterwards, in place.
         parameters = list(model.parameters())
         initial = [parameter.detach().clone() for parameter in parameters]
-        self.full = self.capture(BATCH) if self.full_batches > 0 else None
+        self.full = self.capture(self.batch) if self.full_batches > 0 else None
         self.short = self.capture(short) if short > 0 else None
         with torch.no_grad():
             for parameter, value in zip(parameters, initial):
@@ -69,11 +144,11 @@ class GraphEpoch:
 
     def step(self, rows):
         batch = self.x.index_select(0, self.order.index_select(0, self.positions[:rows]))
-        loss = self.loss_function(self.model(batch), batch)
+        loss = self.model(batch)
         loss.backward()
         self.optimizer.step()
         self.total += loss.detach() * rows
-        self.positions += BATCH
+        self.positions += self.batch
 
     def capture(self, rows):
         # Libraries and Adam allocate in their first steps what must not be allocated in a graph; on
@@ -110,6 +185,7 @@ class GraphEpoch:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("images")
+    parser.add_argument("--recipe", choices=RECIPES, default="simple")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
@@ -129,20 +205,20 @@ def main():
     raw = numpy.fromfile(arguments.images, dtype=numpy.uint8)[16:].reshape(-1, 784)
     x = torch.from_numpy(raw.astype(numpy.float32) / 255).to(arguments.device)
 
-    model = torch.nn.Sequential(torch.nn.Linear(784, 32), torch.nn.ReLU(), torch.nn.Linear(32, 784))
+    model = RECIPES[arguments.recipe]()
     with torch.no_grad():
-        for layer in (model[0], model[2]):
-            torch.nn.init.xavier_uniform_(layer.weight)
-            layer.bias.zero_()
+        for layer in model.modules():
+            if hasattr(layer, "weight"):
+                torch.nn.init.xavier_uniform_(layer.weight)
+                layer.bias.zero_()
     model.to(arguments.device)
     graph = arguments.mode == "graph"
     gpu_options = {"fused": True, "capturable": graph} if on_gpu else {}
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, **gpu_options)
-    loss_function = torch.nn.BCEWithLogitsLoss()
 
     # What was launched counts when it has run.
     wait = torch.cuda.synchronize if on_gpu else lambda: None
-    epochs = (GraphEpoch if graph else EagerEpoch)(x, model, loss_function, optimizer)
+    epochs = (GraphEpoch if graph else EagerEpoch)(x, model, optimizer)
     for epoch in range(1, arguments.epochs + 1):
         wait()
         start = time.perf_counter()

@@ -73,6 +73,13 @@ class CpuBackend final : public Backend {
   void gather_rows(const GatherRows& op) override { submit(op); }
   void dense_forward(const DenseForward& op) override { submit(op); }
   void dense_backward(const DenseBackward& op) override { submit(op); }
+  void convolution_forward(const ConvolutionForward& op) override { submit(op); }
+  void convolution_backward(const ConvolutionBackward& op) override { submit(op); }
+  void max_pool_forward(const MaxPoolForward& op) override { submit(op); }
+  void max_pool_backward(const MaxPoolBackward& op) override { submit(op); }
+  void upsample_forward(const UpsampleForward& op) override { submit(op); }
+  void upsample_backward(const UpsampleBackward& op) override { submit(op); }
+  void activation_backward(const ActivationBackward& op) override { submit(op); }
   void reconstruction_loss(const ReconstructionLoss& op) override { submit(op); }
   void row_losses(const RowLosses& op) override { submit(op); }
   void corrupt_batch(const CorruptBatch& op) override { submit(op); }

@@ -13,13 +13,12 @@ namespace ae::cpu {
 
 namespace {
 
-/// Rows of a panel: what a panel touches fits a core's own cache, eight threads can share a batch
-/// of 256, and oneDNN still runs at full speed.
-constexpr std::int64_t kPanelRows = 32;
 /// Inputs (or units) of W that make one stripe of a weight gradient; a multiple of every vector
 /// width, small enough for a stripe to stay in the innermost cache.
 constexpr std::int64_t kStripe = 112;
 constexpr std::int64_t kParametersPerTask = 4096;
+/// Columns of partial sums that are added up together.
+constexpr std::int64_t kColumnsPerTask = 4096;
 /// Below this fraction of non-zeros, skipping zeros beats the dense product.
 constexpr double kSparse = 0.4;
 /// How many rows ahead a gather asks for.
@@ -78,6 +77,19 @@ NormTile norm_tile(const Operation& op, const float* statistics, std::int64_t be
           statistics};
 }
 
+/// The biases of a loss, which may repeat.
+template <typename Operation>
+std::int64_t biases(const Operation& op) {
+  return op.channels == 0 ? op.z.cols : op.channels;
+}
+
+Windows windows_of(const ImageShape& large, std::int64_t size) {
+  return {large.height, large.width, large.channels, size};
+}
+Windows upsampled_windows(const ImageShape& small, std::int64_t factor) {
+  return {small.height * factor, small.width * factor, small.channels, factor};
+}
+
 /// Stripes run along the longer side of W, or along its inputs where zeros are skipped.
 bool stripes_along_inputs(const DenseBackward& op) {
   return skip_zeros(op.x_density, op.dz.cols) || op.x.cols >= op.dz.cols;
@@ -113,26 +125,56 @@ void run_weight_gradient(const DenseBackward& op, const VectorKernels& kernels,
 
 // ── Building ────────────────────────────────────────────────────────────────────────────────────
 
-Schedule::Phase& Schedule::new_phase(std::int64_t rows) {
+std::int64_t Schedule::panel_of_images(const Convolution& convolution) {
+  const bool is_light = convolution.weights() <= convolution.image.size() + convolution.map.size();
+  return is_light ? kPanelImages : kPanelRows;
+}
+
+std::int64_t Schedule::panel_of_rows(std::int64_t cols, std::int64_t biases) {
+  return biases == cols ? kPanelRows : kPanelImages;
+}
+
+Schedule::Phase& Schedule::new_phase(std::int64_t rows, std::int64_t panel_rows) {
   if (used_phases_ == phases_.size()) phases_.emplace_back();
   Phase& phase = phases_[used_phases_++];
   phase.rows = rows;
+  phase.panel_rows = panel_rows;
   return phase;
 }
 
-Schedule::Phase& Schedule::phase_for_rows(std::int64_t rows) {
+Schedule::Phase& Schedule::phase_for_rows(std::int64_t rows, std::int64_t panel_rows) {
   if (used_phases_ != 0) {
     Phase& last = phases_[used_phases_ - 1];
-    if (last.rows == rows && last.optimiser_steps.empty()) return last;
+    const bool fits =
+        panel_rows == kAnyPanel || last.panel_rows == kAnyPanel || last.panel_rows == panel_rows;
+    if (last.rows == rows && last.optimiser_steps.empty() && fits) {
+      if (last.panel_rows == kAnyPanel) last.panel_rows = panel_rows;
+      return last;
+    }
   }
-  return new_phase(rows);
+  return new_phase(rows, panel_rows);
 }
 
-void Schedule::add_row_operation(const RowOperation& operation, std::int64_t rows) {
-  Phase* phase = &phase_for_rows(rows);
+Schedule::Phase& Schedule::add_row_operation(const RowOperation& operation, std::int64_t rows,
+                                             std::int64_t panel_rows) {
+  Phase* phase = &phase_for_rows(rows, panel_rows);
   // What a weight gradient reads must not be overwritten before its turn.
-  if (!phase->weight_gradients.empty()) phase = &new_phase(rows);
+  if (!phase->weight_gradients.empty()) phase = &new_phase(rows, panel_rows);
   phase->row_operations.push_back(operation);
+  return *phase;
+}
+
+void Schedule::need_scratch(std::int64_t floats) {
+  const std::int64_t whole_lines = pieces(floats, kImageSlack) * kImageSlack;
+  scratch_size_ = std::max(scratch_size_, whole_lines);
+}
+
+std::size_t Schedule::add_packing(Phase& phase, const DirectedConvolution& convolution,
+                                  const float* w) {
+  const std::size_t packed = packed_.size();
+  packed_.resize(packed + static_cast<std::size_t>(convolution.packed_size()));
+  phase.packings.push_back({convolution, w, packed});
+  return packed;
 }
 
 std::size_t Schedule::add_column_sums(Phase& phase, std::int64_t rows, std::int64_t cols,
@@ -143,7 +185,7 @@ std::size_t Schedule::add_column_sums(Phase& phase, std::int64_t rows, std::int6
     std::erase_if(phase.column_sums, [=](const ColumnSums& other) { return other.sums == sums; });
   }
   const std::size_t partial = partials_.size();
-  const std::int64_t panels = pieces(rows, kPanelRows);
+  const std::int64_t panels = pieces(rows, phase.panel_rows);
   partials_.resize(partial + static_cast<std::size_t>(panels * cols));
   phase.column_sums.push_back({partial, panels, cols, sums});
   return partial;
@@ -152,17 +194,18 @@ std::size_t Schedule::add_column_sums(Phase& phase, std::int64_t rows, std::int6
 void Schedule::add(const ReconstructionLoss& op) {
   const std::size_t row_sums = row_sums_.size();
   row_sums_.resize(row_sums + static_cast<std::size_t>(op.z.rows));
-  add_row_operation(LossRows{op, row_sums, 0}, op.z.rows);
-  Phase& phase = phases_[used_phases_ - 1];
+  Phase& phase =
+      add_row_operation(LossRows{op, row_sums, 0}, op.z.rows, panel_of_rows(op.z.cols, biases(op)));
   std::get<LossRows>(phase.row_operations.back()).partial =
-      add_column_sums(phase, op.z.rows, op.z.cols, op.dbias);
+      add_column_sums(phase, op.z.rows, biases(op), op.dbias);
+  if (biases(op) != op.z.cols) need_scratch(2 * op.z.cols);
   phase.loss_sums.push_back({row_sums, op.z.rows, op.loss_sum});
 }
 
 void Schedule::add(const DenseBackward& op) {
   // A backward pass alternates both kinds; its input gradients overwrite nothing that its weight
   // gradients read, so all of it fits one phase.
-  Phase& phase = phase_for_rows(op.dz.rows);
+  Phase& phase = phase_for_rows(op.dz.rows, kPanelRows);
   phase.weight_gradients.push_back(op);
   if (op.dx.data == nullptr) return;
   const std::size_t partial = op.dbias_below == nullptr
@@ -178,12 +221,12 @@ void Schedule::add_code_gradient(const Operation& op, std::int64_t rows, std::in
                                  std::int64_t row_sums, std::int64_t cols, double* sum) {
   CodeGradientRows<Operation> work{op};
   if (needs_means(op)) {
-    Phase& phase = phase_for_rows(rows);
+    Phase& phase = phase_for_rows(rows, kPanelRows);
     work.statistics = add_column_sums(phase, rows, statistics, nullptr);
     phase.row_operations.emplace_back(StatisticRows<Operation>{op, work.statistics});
-    new_phase(rows);
+    new_phase(rows, kPanelRows);
   }
-  Phase& phase = phase_for_rows(rows);
+  Phase& phase = phase_for_rows(rows, kPanelRows);
   work.row_sums = row_sums_.size();
   row_sums_.resize(work.row_sums + static_cast<std::size_t>(row_sums));
   work.partial = add_column_sums(phase, rows, cols, op.dbias);
@@ -204,14 +247,14 @@ void Schedule::add(const GaussianBackward& op) {
 
 /// A part of a backward pass, too.
 void Schedule::add(const DropoutBackward& op) {
-  phase_for_rows(op.dx.rows).row_operations.emplace_back(op);
+  phase_for_rows(op.dx.rows, kAnyPanel).row_operations.emplace_back(op);
 }
 
 /// As a part of a backward pass, with its sums over the batch.
 template <typename Operation>
 void Schedule::add_norm_gradient(const Operation& op) {
   const std::int64_t rows = op.x.rows;
-  Phase& phase = phase_for_rows(rows);
+  Phase& phase = phase_for_rows(rows, panel_of_rows(op.x.cols, op.channels));
   NormGradientRows<Operation> work{op};
   work.gamma_partial = add_column_sums(phase, rows, op.channels, op.dgamma);
   work.beta_partial = add_column_sums(phase, rows, op.channels, op.dbeta);
@@ -225,14 +268,14 @@ void Schedule::add(const LayerNormBackward& op) {
 void Schedule::add(const BatchNormForward& op) {
   const std::int64_t rows = op.x.rows;
   if (op.statistics != nullptr) {
+    const std::int64_t panel_rows = panel_of_rows(op.x.cols, op.channels);
     BatchMoments work{op};
-    work.panels = pieces(rows, kPanelRows);
-    work.panel_groups = op.channels == 0 ? 0 : kPanelRows * op.x.cols / op.channels;
+    work.panels = pieces(rows, panel_rows);
+    work.panel_groups = op.channels == 0 ? 0 : panel_rows * op.x.cols / op.channels;
     work.partial = partials_.size();
     partials_.resize(work.partial + static_cast<std::size_t>(work.panels * 2 * op.channels));
-    add_row_operation(work, rows);
-    phases_[used_phases_ - 1].batch_moments.push_back(work);
-    new_phase(rows);
+    add_row_operation(work, rows, panel_rows).batch_moments.push_back(work);
+    new_phase(rows, kAnyPanel);
   }
   add_row_operation(op, rows);
 }
@@ -240,17 +283,51 @@ void Schedule::add(const BatchNormForward& op) {
 void Schedule::add(const BatchNormBackward& op) {
   add_norm_gradient(op);
   if (op.dx.data == nullptr) return;
-  new_phase(op.x.rows).row_operations.emplace_back(NormInputGradientRows{op});
+  new_phase(op.x.rows, kAnyPanel).row_operations.emplace_back(NormInputGradientRows{op});
+}
+
+void Schedule::add(const RowLosses& op) {
+  add_row_operation(op, op.z.rows);
+  if (biases(op) != op.z.cols) need_scratch(op.z.cols);
+}
+
+void Schedule::add(const ConvolutionForward& op) {
+  const ForwardConvolution convolution(op);
+  Phase& phase = add_row_operation(ConvolutionRows{convolution, 0}, op.y.rows,
+                                   panel_of_images(op.convolution));
+  std::get<ConvolutionRows>(phase.row_operations.back()).packed =
+      add_packing(phase, convolution.product(), op.w);
+  need_scratch(convolution.scratch_size());
+}
+
+void Schedule::add(const ConvolutionBackward& op) {
+  const BackwardConvolution convolution(op);
+  Phase& phase = add_row_operation(ConvolutionGradientRows{convolution, 0, 0}, op.dz.rows,
+                                   panel_of_images(op.convolution));
+  auto& work = std::get<ConvolutionGradientRows>(phase.row_operations.back());
+  work.partial = add_column_sums(phase, op.dz.rows, op.convolution.weights(), op.dw);
+  if (op.dx.data != nullptr) work.packed = add_packing(phase, convolution.product(), op.w);
+  need_scratch(convolution.scratch_size());
+}
+
+void Schedule::add(const ActivationBackward& op) {
+  const std::int64_t cols = columns_of_repeats(op.y.cols, op.channels);
+  Phase& phase = add_row_operation(ActivationGradientRows{op, cols, 0}, op.y.rows,
+                                   panel_of_rows(op.y.cols, op.channels));
+  std::get<ActivationGradientRows>(phase.row_operations.back()).partial =
+      add_column_sums(phase, op.y.rows, op.channels, op.dbias);
+  need_scratch(cols);
 }
 
 void Schedule::add(const OptimizerStep& op) {
-  Phase& phase = used_phases_ == 0 ? new_phase(0) : phases_[used_phases_ - 1];
+  Phase& phase = used_phases_ == 0 ? new_phase(0, kAnyPanel) : phases_[used_phases_ - 1];
   phase.optimiser_steps.push_back(op);
 }
 
 void Schedule::clear() {
   for (std::size_t i = 0; i < used_phases_; ++i) {
     Phase& phase = phases_[i];
+    phase.packings.clear();
     phase.row_operations.clear();
     phase.weight_gradients.clear();
     phase.column_sums.clear();
@@ -261,11 +338,15 @@ void Schedule::clear() {
   used_phases_ = 0;
   partials_.clear();
   row_sums_.clear();
+  packed_.clear();
+  scratch_size_ = 0;
 }
 
 // ── Running ─────────────────────────────────────────────────────────────────────────────────────
 
 void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
+  const auto scratch = static_cast<std::size_t>(pool.threads() * scratch_size_);
+  if (scratch_.size() < scratch) scratch_.resize(scratch);
   for (std::size_t i = 0; i < used_phases_; ++i) {
     const Phase& phase = phases_[i];
     run_row_operations(phase, pool, kernels);
@@ -276,9 +357,15 @@ void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
 
 void Schedule::run_row_operations(const Phase& phase, ThreadPool& pool,
                                   const VectorKernels& kernels) {
-  pool.for_each(pieces(phase.rows, kPanelRows), [&](std::int64_t panel) {
-    const std::int64_t begin = panel * kPanelRows;
-    const Range rows{begin, std::min(kPanelRows, phase.rows - begin)};
+  pool.for_each(static_cast<std::int64_t>(phase.packings.size()), [&](std::int64_t task) {
+    const Packing& packing = phase.packings[static_cast<std::size_t>(task)];
+    packing.convolution.pack(packing.w, packed_.data() + packing.packed);
+  });
+  const std::int64_t panel_rows = phase.panel_rows == kAnyPanel ? kPanelRows : phase.panel_rows;
+  pool.for_each(pieces(phase.rows, panel_rows), [&](std::int64_t panel, std::size_t thread) {
+    const std::int64_t begin = panel * panel_rows;
+    const Range rows{begin, std::min(panel_rows, phase.rows - begin), panel,
+                     scratch_.data() + static_cast<std::int64_t>(thread) * scratch_size_};
     for (const RowOperation& operation : phase.row_operations) {
       std::visit([&](const auto& op) { run(op, kernels, rows); }, operation);
     }
@@ -289,29 +376,32 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
                                   const VectorKernels& kernels) {
   std::int64_t stripes = 0;
   for (const DenseBackward& op : phase.weight_gradients) stripes += stripe_count(op);
-  const auto columns = static_cast<std::int64_t>(phase.column_sums.size());
-  const std::int64_t losses = phase.loss_sums.empty() ? 0 : 1;
-
+  std::int64_t columns = 0;
+  for (const ColumnSums& work : phase.column_sums) columns += pieces(work.cols, kColumnsPerTask);
   const auto moments = static_cast<std::int64_t>(phase.batch_moments.size());
+  const std::int64_t losses = phase.loss_sums.empty() ? 0 : 1;
 
   pool.for_each(stripes + columns + moments + losses, [&](std::int64_t task) {
     for (const DenseBackward& op : phase.weight_gradients) {
       if (task < stripe_count(op)) return run_weight_gradient(op, kernels, task);
       task -= stripe_count(op);
     }
-    if (task < columns) {
-      const ColumnSums& work = phase.column_sums[static_cast<std::size_t>(task)];
-      float* const of_panels = partials_.data() + work.partial;
-      const bool in_place = work.sums == nullptr;
-      float* const sums = in_place ? of_panels : work.sums;
-      if (!in_place) std::fill_n(sums, work.cols, 0.0F);
-      for (std::int64_t panel = in_place ? 1 : 0; panel < work.panels; ++panel) {
-        const float* part = of_panels + panel * work.cols;
-        for (std::int64_t c = 0; c < work.cols; ++c) sums[c] += part[c];
+    for (const ColumnSums& work : phase.column_sums) {
+      if (task < pieces(work.cols, kColumnsPerTask)) {
+        const std::int64_t begin = task * kColumnsPerTask;
+        const std::int64_t size = std::min(kColumnsPerTask, work.cols - begin);
+        float* const of_panels = partials_.data() + work.partial + begin;
+        const bool in_place = work.sums == nullptr;
+        float* const sums = in_place ? of_panels : work.sums + begin;
+        if (!in_place) std::fill_n(sums, size, 0.0F);
+        for (std::int64_t panel = in_place ? 1 : 0; panel < work.panels; ++panel) {
+          const float* part = of_panels + panel * work.cols;
+          for (std::int64_t c = 0; c < size; ++c) sums[c] += part[c];
+        }
+        return;
       }
-      return;
+      task -= pieces(work.cols, kColumnsPerTask);
     }
-    task -= columns;
     if (task < moments) return join_moments(phase.batch_moments[static_cast<std::size_t>(task)]);
     // One task for all, as they may add to the same number.
     for (const LossSum& work : phase.loss_sums) {
@@ -413,10 +503,15 @@ void Schedule::run(const DenseForward& op, const VectorKernels& kernels, Range r
 void Schedule::run(const RowLosses& op, const VectorKernels& kernels, Range rows) {
   const std::int64_t cols = op.z.cols;
   const std::int64_t offset = rows.begin * cols;
+  const float* bias = op.bias;
+  if (biases(op) != cols) {
+    repeat(op.bias, biases(op), cols, rows.scratch);
+    bias = rows.scratch;
+  }
   kernels.loss({op.loss,
                 op.activation,
                 {op.z.data + offset, rows.size, cols, cols},
-                op.bias,
+                bias,
                 op.target.data + offset,
                 0.0F,
                 nullptr,
@@ -468,7 +563,7 @@ template <typename Operation>
 NormGradientTile Schedule::gradient_tile(const NormGradientRows<Operation>& work, Range rows) {
   const Operation& op = work.op;
   const std::int64_t offset = rows.begin * op.x.cols;
-  const std::int64_t partial = rows.begin / kPanelRows * op.channels;
+  const std::int64_t partial = rows.panel * op.channels;
   return {norm_tile(op, op.statistics, rows.begin, rows.size), op.y.data + offset,
           op.dy.data + offset, partials_.data() + work.gamma_partial + partial,
           partials_.data() + work.beta_partial + partial};
@@ -491,7 +586,7 @@ void Schedule::run(const NormGradientRows<BatchNormBackward>& work, const Vector
 
 void Schedule::run(const BatchMoments& work, const VectorKernels& kernels, Range rows) {
   kernels.moments(norm_tile(work.op, nullptr, rows.begin, rows.size).x,
-                  partials_.data() + work.partial + rows.begin / kPanelRows * 2 * work.op.channels);
+                  partials_.data() + work.partial + rows.panel * 2 * work.op.channels);
 }
 
 void Schedule::run(const BatchNormForward& op, const VectorKernels& kernels, Range rows) {
@@ -512,14 +607,14 @@ void Schedule::run(const StatisticRows<SparsityBackward>& work, const VectorKern
                    Range rows) {
   const std::int64_t cols = work.op.y.cols;
   kernels.sum_activations({work.op.y.data + rows.begin * cols, rows.size, cols, cols},
-                          partials_.data() + work.partial + rows.begin / kPanelRows * cols);
+                          partials_.data() + work.partial + rows.panel * cols);
 }
 
 void Schedule::run(const StatisticRows<GaussianBackward>& work, const VectorKernels& kernels,
                    Range rows) {
   const std::int64_t cols = work.op.h.cols;
   kernels.sum_divergences({work.op.h.data + rows.begin * cols, rows.size, cols, cols},
-                          partials_.data() + work.partial + rows.begin / kPanelRows * cols / 2);
+                          partials_.data() + work.partial + rows.panel * cols / 2);
 }
 
 void Schedule::run(const CodeGradientRows<SparsityBackward>& work, const VectorKernels& kernels,
@@ -535,7 +630,7 @@ void Schedule::run(const CodeGradientRows<SparsityBackward>& work, const VectorK
                              saved_output(op) + offset,
                              has_means ? partials_.data() + work.statistics : nullptr,
                              op.dy.data + offset,
-                             partials_.data() + work.partial + rows.begin / kPanelRows * cols},
+                             partials_.data() + work.partial + rows.panel * cols},
                             penalties + rows.begin,
                             has_means && rows.begin == 0 ? penalties + op.y.rows : nullptr);
 }
@@ -554,7 +649,7 @@ void Schedule::run(const CodeGradientRows<GaussianBackward>& work, const VectorK
        op.free_bits * static_cast<float>(op.dz.rows),
        needs_means(op) ? partials_.data() + work.statistics : nullptr,
        op.dh.data + rows.begin * cols,
-       partials_.data() + work.partial + rows.begin / kPanelRows * cols},
+       partials_.data() + work.partial + rows.panel * cols},
       row_sums_.data() + work.row_sums + rows.begin);
 }
 
@@ -562,16 +657,72 @@ void Schedule::run(const LossRows& work, const VectorKernels& kernels, Range row
   const ReconstructionLoss& op = work.op;
   const std::int64_t cols = op.z.cols;
   const std::int64_t offset = rows.begin * cols;
-  const std::int64_t panel = rows.begin / kPanelRows;
+  const std::int64_t channels = biases(op);
+  const bool repeats = channels != cols;
+  float* const sums = partials_.data() + work.partial + rows.panel * channels;
+  float* const column_sums = repeats ? rows.scratch + cols : sums;
+  if (repeats) repeat(op.bias, channels, cols, rows.scratch);
   kernels.loss({op.loss,
                 op.activation,
                 {op.z.data + offset, rows.size, cols, cols},
-                op.bias,
+                repeats ? rows.scratch : op.bias,
                 op.target.data + offset,
                 op.gradient_scale,
                 op.dz.data + offset,
-                partials_.data() + work.partial + panel * cols},
+                column_sums},
                row_sums_.data() + work.row_sums + rows.begin);
+  if (repeats) fold(column_sums, cols, channels, sums);
+}
+
+void Schedule::run(const ConvolutionRows& work, const VectorKernels& kernels, Range rows) {
+  work.convolution.run(kernels, packed_.data() + work.packed, rows.begin, rows.size, rows.scratch);
+}
+
+void Schedule::run(const ConvolutionGradientRows& work, const VectorKernels& kernels, Range rows) {
+  work.convolution.run(kernels, packed_.data() + work.packed, rows.begin, rows.size, rows.scratch,
+                       partials_.data() + work.partial + rows.panel * work.convolution.weights());
+}
+
+/// The rows and their biases lie one after the other, so that they can be seen as rows of any whole
+/// number of repeats.
+void Schedule::run(const ActivationGradientRows& work, const VectorKernels& kernels, Range rows) {
+  const ActivationBackward& op = work.op;
+  const float* saved =
+      slope_from_input(op.activation) ? static_cast<const float*>(op.reserve) : op.y.data;
+  const std::int64_t offset = rows.begin * op.y.cols;
+  const std::int64_t tile_rows = work.cols == 0 ? 0 : rows.size * op.y.cols / work.cols;
+  kernels.activation_gradient(op.activation, {saved + offset, tile_rows, work.cols, work.cols},
+                              {op.dy.data + offset, tile_rows, work.cols, work.cols}, rows.scratch);
+  fold(rows.scratch, work.cols, op.channels,
+       partials_.data() + work.partial + rows.panel * op.channels);
+}
+
+void Schedule::run(const MaxPoolForward& op, const VectorKernels& kernels, Range rows) {
+  for (std::int64_t row = rows.begin; row < rows.begin + rows.size; ++row) {
+    kernels.images->max_pool(windows_of(op.input, op.size), op.x.data + row * op.x.cols,
+                             op.y.data + row * op.y.cols);
+  }
+}
+
+void Schedule::run(const MaxPoolBackward& op, const VectorKernels& kernels, Range rows) {
+  for (std::int64_t row = rows.begin; row < rows.begin + rows.size; ++row) {
+    kernels.images->max_pool_gradient(windows_of(op.input, op.size), op.x.data + row * op.x.cols,
+                                      op.dy.data + row * op.dy.cols, op.dx.data + row * op.dx.cols);
+  }
+}
+
+void Schedule::run(const UpsampleForward& op, const VectorKernels& kernels, Range rows) {
+  for (std::int64_t row = rows.begin; row < rows.begin + rows.size; ++row) {
+    kernels.images->upsample(upsampled_windows(op.input, op.factor), op.x.data + row * op.x.cols,
+                             op.y.data + row * op.y.cols);
+  }
+}
+
+void Schedule::run(const UpsampleBackward& op, const VectorKernels& kernels, Range rows) {
+  for (std::int64_t row = rows.begin; row < rows.begin + rows.size; ++row) {
+    kernels.images->upsample_gradient(upsampled_windows(op.input, op.factor),
+                                      op.dy.data + row * op.dy.cols, op.dx.data + row * op.dx.cols);
+  }
 }
 
 /// dx = (dz·Wᵀ) ⊙ f'(z) of the layer below, whose output is x, and the panel's column sums of it.
@@ -579,14 +730,13 @@ void Schedule::run(const InputGradientRows& work, const VectorKernels& kernels, 
   const DenseBackward& op = work.op;
   const std::int64_t inputs = op.x.cols;
   const std::int64_t units = op.dz.cols;
-  const std::int64_t panel = rows.begin / kPanelRows;
   float* dx = op.dx.data + rows.begin * inputs;
   gemm(Transpose::no, Transpose::yes, rows.size, inputs, units, op.dz.data + rows.begin * units,
        units, op.w.data, units, dx, inputs);
   if (op.dbias_below == nullptr) return;
   kernels.activation_gradient(
       op.activation_below, {saved_output(op) + rows.begin * inputs, rows.size, inputs, inputs},
-      {dx, rows.size, inputs, inputs}, partials_.data() + work.partial + panel * inputs);
+      {dx, rows.size, inputs, inputs}, partials_.data() + work.partial + rows.panel * inputs);
 }
 
 }  // namespace ae::cpu

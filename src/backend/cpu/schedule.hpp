@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "backend/backend.hpp"
+#include "backend/cpu/aligned_floats.hpp"
+#include "backend/cpu/convolution.hpp"
 #include "backend/cpu/thread_pool.hpp"
 #include "backend/cpu/vector_kernels.hpp"
 
@@ -33,13 +35,25 @@ class HostData final : public ResidentData {
 /// memory. Only what needs means over the batch first, some gradients and batch_norm, costs a phase
 /// more.
 ///
+/// Images are larger than other rows: where there are convolutions, panels are of a few rows only.
+/// And the weight gradient of a convolution is summed panel by panel as its turn comes, from images
+/// that are in cache then, and the panels' sums are added up at the end. Where the weights are the
+/// larger part, panels are as tall as elsewhere, so that there are few such sums.
+///
 /// Panels and stripes are cut by shape alone, so that results do not depend on the threads.
 class Schedule {
  public:
   void add(const GatherBatch& op) { add_row_operation(op, op.x.rows); }
   void add(const GatherRows& op) { add_row_operation(op, op.x.rows); }
-  void add(const DenseForward& op) { add_row_operation(op, op.y.rows); }
-  void add(const RowLosses& op) { add_row_operation(op, op.z.rows); }
+  void add(const DenseForward& op) { add_row_operation(op, op.y.rows, kPanelRows); }
+  void add(const ConvolutionForward& op);
+  void add(const ConvolutionBackward& op);
+  void add(const MaxPoolForward& op) { add_row_operation(op, op.x.rows); }
+  void add(const MaxPoolBackward& op) { add_row_operation(op, op.x.rows); }
+  void add(const UpsampleForward& op) { add_row_operation(op, op.x.rows); }
+  void add(const UpsampleBackward& op) { add_row_operation(op, op.dx.rows); }
+  void add(const ActivationBackward& op);
+  void add(const RowLosses& op);
   void add(const CorruptBatch& op) { add_row_operation(op, op.noisy.rows); }
   void add(const KeepLargest& op) { add_row_operation(op, op.y.rows); }
   void add(const GaussianSample& op) { add_row_operation(op, op.z.rows); }
@@ -61,6 +75,14 @@ class Schedule {
   void clear();
 
  private:
+  /// Rows of a panel: what a panel touches fits a core's own cache, eight threads can share a batch
+  /// of 256, and oneDNN still runs at full speed.
+  static constexpr std::int64_t kPanelRows = 32;
+  /// Of a panel of images.
+  static constexpr std::int64_t kPanelImages = 4;
+  /// What has no sums over panels goes with its neighbours.
+  static constexpr std::int64_t kAnyPanel = 0;
+
   /// Column sums of a panel after the other, to be added up when all panels are done: to `sums`, or
   /// where that is null, in place of the first panel's.
   struct ColumnSums {
@@ -114,16 +136,41 @@ class Schedule {
   struct NormInputGradientRows {
     BatchNormBackward op;
   };
+  struct ConvolutionRows {
+    ForwardConvolution convolution;
+    std::size_t packed = 0;  ///< where in packed_
+  };
+  struct ConvolutionGradientRows {
+    BackwardConvolution convolution;
+    std::size_t packed = 0;
+    std::size_t partial = 0;
+  };
+  struct ActivationGradientRows {
+    ActivationBackward op;
+    std::int64_t cols = 0;  ///< the batch is seen as rows of as many
+    std::size_t partial = 0;
+  };
   using RowOperation =
-      std::variant<GatherBatch, GatherRows, DenseForward, RowLosses, LossRows, InputGradientRows,
-                   CorruptBatch, KeepLargest, GaussianSample, StatisticRows<SparsityBackward>,
+      std::variant<GatherBatch, GatherRows, DenseForward, ConvolutionRows, MaxPoolForward,
+                   UpsampleForward, RowLosses, LossRows, InputGradientRows, ConvolutionGradientRows,
+                   MaxPoolBackward, UpsampleBackward, ActivationGradientRows, CorruptBatch,
+                   KeepLargest, GaussianSample, StatisticRows<SparsityBackward>,
                    StatisticRows<GaussianBackward>, CodeGradientRows<SparsityBackward>,
                    CodeGradientRows<GaussianBackward>, DropoutForward, DropoutBackward,
                    LayerNormForward, NormGradientRows<LayerNormBackward>, BatchMoments,
                    BatchNormForward, NormGradientRows<BatchNormBackward>, NormInputGradientRows>;
 
+  /// Weights that a phase's convolutions want in another order.
+  struct Packing {
+    DirectedConvolution convolution;
+    const float* w = nullptr;
+    std::size_t packed = 0;
+  };
+
   struct Phase {
     std::int64_t rows = 0;
+    std::int64_t panel_rows = kAnyPanel;
+    std::vector<Packing> packings;
     std::vector<RowOperation> row_operations;
     std::vector<DenseBackward> weight_gradients;
     std::vector<ColumnSums> column_sums;
@@ -132,14 +179,24 @@ class Schedule {
     std::vector<OptimizerStep> optimiser_steps;
   };
 
+  /// Rows of a panel, and memory for whoever works on them.
   struct Range {
     std::int64_t begin;
     std::int64_t size;
+    std::int64_t panel;
+    float* scratch;
   };
 
-  Phase& phase_for_rows(std::int64_t rows);
-  Phase& new_phase(std::int64_t rows);
-  void add_row_operation(const RowOperation& operation, std::int64_t rows);
+  // An operation's panel follows from its own shape alone: whatever is summed over panels is the
+  // same in any company. Rows are images where biases repeat along them.
+  static std::int64_t panel_of_images(const Convolution& convolution);
+  static std::int64_t panel_of_rows(std::int64_t cols, std::int64_t biases);
+  Phase& phase_for_rows(std::int64_t rows, std::int64_t panel_rows);
+  Phase& new_phase(std::int64_t rows, std::int64_t panel_rows);
+  Phase& add_row_operation(const RowOperation& operation, std::int64_t rows,
+                           std::int64_t panel_rows = kAnyPanel);
+  void need_scratch(std::int64_t floats);
+  std::size_t add_packing(Phase& phase, const DirectedConvolution& convolution, const float* w);
   template <typename Operation>
   void add_norm_gradient(const Operation& op);
   template <typename Operation>
@@ -172,6 +229,13 @@ class Schedule {
            Range rows);
   void run(const CodeGradientRows<GaussianBackward>& work, const VectorKernels& kernels,
            Range rows);
+  static void run(const MaxPoolForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const MaxPoolBackward& op, const VectorKernels& kernels, Range rows);
+  static void run(const UpsampleForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const UpsampleBackward& op, const VectorKernels& kernels, Range rows);
+  void run(const ConvolutionRows& work, const VectorKernels& kernels, Range rows);
+  void run(const ConvolutionGradientRows& work, const VectorKernels& kernels, Range rows);
+  void run(const ActivationGradientRows& work, const VectorKernels& kernels, Range rows);
   void run(const LossRows& work, const VectorKernels& kernels, Range rows);
   void run(const InputGradientRows& work, const VectorKernels& kernels, Range rows);
 
@@ -185,6 +249,9 @@ class Schedule {
   std::size_t used_phases_ = 0;  ///< the others wait, empty, with their memory
   std::vector<float> partials_;
   std::vector<double> row_sums_;
+  AlignedFloats packed_;
+  AlignedFloats scratch_;          ///< of a thread after the other
+  std::int64_t scratch_size_ = 0;  ///< of each
 };
 
 }  // namespace ae::cpu

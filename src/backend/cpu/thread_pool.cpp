@@ -60,7 +60,7 @@ void ThreadPool::run(const Job& job) {
   const FloatMode float_mode;
   const SingleThreadedGemm single_threaded;
   if (workers_.empty() || job.count == 1) {
-    for (std::int64_t index = 0; index < job.count; ++index) job.call(job.context, index);
+    for (std::int64_t index = 0; index < job.count; ++index) job.call(job.context, index, 0);
     return;
   }
   job_ = job;
@@ -93,15 +93,15 @@ void ThreadPool::work(std::size_t self) {
       if (!tasks.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) continue;
       // Whoever holds a task holds its job: that cannot end, nor the next begin, before the task is
       // done. So a worker that comes late meets a later job's tasks or none, never a stale job.
-      run_task(static_cast<std::int64_t>(seen & kIndexMask));
+      run_task(static_cast<std::int64_t>(seen & kIndexMask), self);
       seen = tasks.load(std::memory_order_acquire);
     }
   }
 }
 
-void ThreadPool::run_task(std::int64_t index) {
+void ThreadPool::run_task(std::int64_t index, std::size_t self) {
   try {
-    job_.call(job_.context, index);
+    job_.call(job_.context, index, self);
   } catch (...) {
     const std::lock_guard lock(exception_mutex_);
     if (!exception_) exception_ = std::current_exception();

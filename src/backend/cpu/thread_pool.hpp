@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <mutex>
@@ -30,17 +31,25 @@ class ThreadPool {
   /// one finds there, and then helps the others. If a task throws, its exception is thrown
   /// here once no task runs any more; other tasks may or may not have run. Not to be called from
   /// within a task.
+  ///
+  /// A task may ask which thread runs it, task(index, thread), for scratch that is nobody else's;
+  /// its results must not depend on that.
   template <typename Task>
   void for_each(std::int64_t count, const Task& task) {
-    run(Job{[](const void* context, std::int64_t index) {
-              (*static_cast<const Task*>(context))(index);
+    run(Job{[](const void* context, std::int64_t index, std::size_t thread) {
+              const Task& call = *static_cast<const Task*>(context);
+              if constexpr (std::is_invocable_v<Task, std::int64_t, std::size_t>) {
+                call(index, thread);
+              } else {
+                call(index);
+              }
             },
             &task, count});
   }
 
  private:
   struct Job {
-    void (*call)(const void* context, std::int64_t index) = nullptr;
+    void (*call)(const void* context, std::int64_t index, std::size_t thread) = nullptr;
     const void* context = nullptr;
     std::int64_t count = 0;
   };
@@ -53,7 +62,7 @@ class ThreadPool {
 
   void run(const Job& job);
   void work(std::size_t self);
-  void run_task(std::int64_t index);
+  void run_task(std::int64_t index, std::size_t self);
   void worker(std::size_t self);
 
   std::vector<Share> shares_;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "activations.hpp"
+#include "backend/cpu/vector.hpp"
 #include "dropout.hpp"
 #include "gaussian.hpp"
 #include "losses.hpp"
@@ -265,15 +266,15 @@ void keep_largest(std::int64_t k, const Tile& y) {
       bound = higher;
       left = count;
     }
-#pragma omp simd
-    for (std::int64_t c = 0; c < y.cols; ++c)
-      row[c] = ordered_value(row[c]) < bound ? 0.0F : row[c];
     // More than k are left only where several equal the bound: the last of them go.
     for (std::int64_t c = y.cols - 1; left > k; --c) {
       if (ordered_value(row[c]) != bound) continue;
       row[c] = 0.0F;
       --left;
     }
+#pragma omp simd
+    for (std::int64_t c = 0; c < y.cols; ++c)
+      row[c] = ordered_value(row[c]) < bound ? 0.0F : row[c];
   }
 }
 
@@ -671,20 +672,6 @@ void optimize(Optimizer optimizer, const optimizers::StepRates& rates, float* pa
 // A grey digit is four-fifths black. The rows of x are short lists of (input, value) then, and
 // y = Σ value·W[input, :] needs only the rows of W they name, each a contiguous run of `units`.
 
-/// As wide as the instruction set's registers.
-constexpr std::size_t kWidth = AE_VECTOR_BYTES / sizeof(float);
-using Vector = float __attribute__((vector_size(AE_VECTOR_BYTES)));
-
-AE_HOST_DEVICE Vector load(const float* from) {
-  Vector value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
-
-AE_HOST_DEVICE void store(float* to, Vector value) {
-  std::memcpy(to, &value, sizeof(value));
-}
-
 /// Inputs are taken in stretches of this many, so that a list fits on the stack.
 constexpr std::int64_t kStretch = 1024;
 
@@ -864,6 +851,7 @@ void sparse_weight_gradient(const ConstTile& x, const float* dz, std::int64_t un
 
 }  // namespace
 
+extern const ImageKernels image_kernels;  // image_kernels.cpp
 extern const VectorKernels kernels;
 const VectorKernels kernels{AE_TEXT(AE_ISA),
                             convert_bytes,
@@ -886,6 +874,7 @@ const VectorKernels kernels{AE_TEXT(AE_ISA),
                             gaussian_gradient,
                             optimize,
                             sparse_forward,
-                            sparse_weight_gradient};
+                            sparse_weight_gradient,
+                            &image_kernels};
 
 }  // namespace ae::cpu::AE_ISA

@@ -6,6 +6,7 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+#include "backend/cpu/image_kernels.hpp"
 #include "optimizers.hpp"
 #include "philox.hpp"
 #include "sparsity.hpp"
@@ -162,6 +163,8 @@ struct VectorKernels {
   void (*sparse_forward)(const ConstTile& x, const float* w, std::int64_t units, float* y);
   void (*sparse_weight_gradient)(const ConstTile& x, const float* dz, std::int64_t units,
                                  float* dw);
+
+  const ImageKernels* images;
 };
 
 inline constexpr std::int64_t kSparseUnits = 16;

@@ -113,6 +113,76 @@ void KernelBackend::dense_backward(const DenseBackward& op) {
                       op.dbias_below, scratch, stream());
 }
 
+void KernelBackend::convolution_forward(const ConvolutionForward& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "forward", op.layer);
+  const Convolution& convolution = op.convolution;
+  convolve(convolution, convolution.transposed ? Towards::image : Towards::map, op.x.data, op.w,
+           op.y.data, op.y.rows, stream());
+  const std::int64_t channels = convolution.output().channels;
+  const std::int64_t cols = columns_of_repeats(op.y.cols, channels);
+  if (cols == 0) return;
+  bias_activation(op.activation, op.bias, op.y.data, static_cast<float*>(op.reserve),
+                  op.y.size() / cols, cols, stream(), channels);
+}
+
+void KernelBackend::convolution_backward(const ConvolutionBackward& op) {
+  const Convolution& convolution = op.convolution;
+  const ColumnSumScratch scratch =
+      scratch_for(convolution_weights_scratch(convolution, op.dz.rows));
+  if (planning_) return;
+  join();
+  const Range range(*this, "backward", op.layer);
+  const bool transposed = convolution.transposed;
+  convolution_weights(convolution, transposed ? op.dz.data : op.x.data,
+                      transposed ? op.x.data : op.dz.data, op.dw, op.dz.rows, scratch, stream());
+  if (op.dx.data == nullptr) return;
+  convolve(convolution, transposed ? Towards::map : Towards::image, op.dz.data, op.w, op.dx.data,
+           op.dx.rows, stream());
+}
+
+void KernelBackend::max_pool_forward(const MaxPoolForward& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "forward", op.layer);
+  max_pool(op.input, op.size, op.x.data, op.y.data, op.x.rows, stream());
+}
+
+void KernelBackend::max_pool_backward(const MaxPoolBackward& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "backward", op.layer);
+  max_pool_gradient(op.input, op.size, op.x.data, op.dy.data, op.dx.data, op.x.rows, stream());
+}
+
+void KernelBackend::upsample_forward(const UpsampleForward& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "forward", op.layer);
+  upsample(op.input, op.factor, op.x.data, op.y.data, op.x.rows, stream());
+}
+
+void KernelBackend::upsample_backward(const UpsampleBackward& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "backward", op.layer);
+  upsample_gradient(op.input, op.factor, op.dy.data, op.dx.data, op.dx.rows, stream());
+}
+
+void KernelBackend::activation_backward(const ActivationBackward& op) {
+  const std::int64_t cols = columns_of_repeats(op.y.cols, op.channels);
+  const std::int64_t rows = cols == 0 ? 0 : op.y.size() / cols;
+  const ColumnSumScratch scratch = scratch_for(rows, cols);
+  if (planning_) return;
+  join();
+  const Range range(*this, "activation backward", op.layer);
+  const float* saved =
+      slope_from_input(op.activation) ? static_cast<const float*>(op.reserve) : op.y.data;
+  activation_gradient(op.activation, saved, op.dy.data, rows, cols, op.dbias, scratch, stream(),
+                      op.channels);
+}
+
 void KernelBackend::reconstruction_loss(const ReconstructionLoss& op) {
   const ColumnSumScratch scratch = scratch_for(op.z.rows, op.z.cols);
   if (planning_) return;
@@ -122,6 +192,7 @@ void KernelBackend::reconstruction_loss(const ReconstructionLoss& op) {
                                                 .activation = op.activation,
                                                 .z = op.z.data,
                                                 .bias = op.bias,
+                                                .channels = op.channels,
                                                 .target = op.target.data,
                                                 .gradient_scale = op.gradient_scale,
                                                 .dz = op.dz.data,
@@ -134,7 +205,7 @@ void KernelBackend::row_losses(const RowLosses& op) {
   if (planning_) return;
   const Range range(*this, "row losses");
   ae::AE_DEVICE_NAMESPACE::row_losses(op.loss, op.activation, op.z.data, op.bias, op.target.data,
-                                      op.sums, op.z.rows, op.z.cols, stream());
+                                      op.sums, op.z.rows, op.z.cols, stream(), op.channels);
 }
 
 void KernelBackend::corrupt_batch(const CorruptBatch& op) {
@@ -312,10 +383,6 @@ void KernelBackend::grow(Scratch<T>& scratch, std::int64_t size, bool zeroed) {
   owned_.push_back(nullptr);
   owned_.back() = zeroed ? allocate(bytes) : allocate_unwritten(bytes);
   scratch = {static_cast<T*>(owned_.back()), size};
-}
-
-ColumnSumScratch KernelBackend::scratch_for(std::int64_t rows, std::int64_t cols) {
-  return scratch_for(column_sum_scratch(rows, cols));
 }
 
 ColumnSumScratch KernelBackend::scratch_for(const ColumnSumScratchSizes& sizes) {

@@ -49,6 +49,13 @@ class KernelBackend : public Backend {
   void gather_rows(const GatherRows& op) override;
   void dense_forward(const DenseForward& op) override;
   void dense_backward(const DenseBackward& op) override;
+  void convolution_forward(const ConvolutionForward& op) override;
+  void convolution_backward(const ConvolutionBackward& op) override;
+  void max_pool_forward(const MaxPoolForward& op) override;
+  void max_pool_backward(const MaxPoolBackward& op) override;
+  void upsample_forward(const UpsampleForward& op) override;
+  void upsample_backward(const UpsampleBackward& op) override;
+  void activation_backward(const ActivationBackward& op) override;
   void reconstruction_loss(const ReconstructionLoss& op) override;
   void row_losses(const RowLosses& op) override;
   void corrupt_batch(const CorruptBatch& op) override;
@@ -108,8 +115,10 @@ class KernelBackend : public Backend {
   };
   template <typename T>
   void grow(Scratch<T>& scratch, std::int64_t size, bool zeroed);
-  [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols);
   [[nodiscard]] ColumnSumScratch scratch_for(const ColumnSumScratchSizes& sizes);
+  [[nodiscard]] ColumnSumScratch scratch_for(std::int64_t rows, std::int64_t cols) {
+    return scratch_for(column_sum_scratch(rows, cols));
+  }
   [[nodiscard]] unsigned* optimizer_counter();
   [[nodiscard]] float* code_statistics(std::int64_t cols);
 
