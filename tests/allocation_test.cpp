@@ -62,11 +62,11 @@ namespace ae {
 namespace {
 
 /// How often operator new was called up to the end of each step.
-std::vector<std::size_t> count_by_step(const std::vector<std::int64_t>& hidden, int threads) {
+std::vector<std::size_t> count_by_step(const ModelSpec& spec, int threads) {
   constexpr std::size_t kMostSteps = 1000;
   const Dataset digits = load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
   const Dataset held_out = digits.first(50);
-  Model model = Model::initialize(dense_autoencoder({28, 28}, hidden), 1);
+  Model model = Model::initialize(spec, 1);
   std::vector<std::size_t> counts;
   counts.reserve(kMostSteps);
   TrainOptions options;
@@ -92,10 +92,12 @@ TEST(Allocations, AreCounted) {
 }
 
 TEST(Allocations, AnEpochMakesNone) {
-  for (const std::vector<std::int64_t>& hidden :
-       {std::vector<std::int64_t>{32}, std::vector<std::int64_t>{33, 20, 8}}) {
+  for (const ModelSpec& spec :
+       {dense_autoencoder({28, 28}, {32}), dense_autoencoder({28, 28}, {33, 20, 8}),
+        parse_model({28, 28}, {"dense 20 identity", "batch_norm relu", "dropout 0.1", "dense 8"},
+                    {"layer_norm relu", "dense 784"})}) {
     for (const int threads : {1, 2}) {
-      const std::vector<std::size_t> counts = count_by_step(hidden, threads);
+      const std::vector<std::size_t> counts = count_by_step(spec, threads);
       for (std::size_t step = 1; step < counts.size(); ++step) {
         const std::size_t made = counts[step] - counts[step - 1];
         const std::size_t epoch = step / 7 + 1;
@@ -105,7 +107,7 @@ TEST(Allocations, AnEpochMakesNone) {
         if (between && epoch == 2) continue;
         EXPECT_LE(made, between ? 1U : 0U)
             << "step " << step % 7 + 1 << " of epoch " << epoch << ", " << threads << " threads, "
-            << hidden.size() << " layers deep";
+            << to_string(spec.encoder);
       }
     }
   }
