@@ -127,6 +127,71 @@ void corrupt(const NoiseOptions& noise, const RandomAddress& random, const float
 /// See ae::KeepLargest.
 void keep_largest(std::int64_t k, float* y, std::int64_t rows, std::int64_t cols, Stream stream);
 
+/// What dropout makes of `count` values or of their gradients, see ae::DropoutMask.
+void drop(float rate, const RandomAddress& random, std::uint32_t layer, const float* from,
+          float* to, std::int64_t count, Stream stream);
+
+/// See ae::LayerNormForward; x is (groups, channels). `statistics` may be null.
+struct LayerNormArguments {
+  Activation activation = Activation::identity;
+  const float* x = nullptr;
+  const float* gamma = nullptr;
+  const float* beta = nullptr;
+  float* y = nullptr;
+  float* statistics = nullptr;
+};
+void layer_norm(const LayerNormArguments& arguments, std::int64_t groups, std::int64_t channels,
+                Stream stream);
+
+/// What ae::BatchNormForward learns of a batch x (groups, channels): statistics = [μ | σ²] of its
+/// columns, and what the running ones become.
+void batch_statistics(const float* x, float* statistics, float* running, std::int64_t groups,
+                      std::int64_t channels, const ColumnSumScratch& scratch, Stream stream);
+
+/// See ae::BatchNormForward, by given statistics [μ | σ²]; x is (groups, channels).
+struct BatchNormArguments {
+  Activation activation = Activation::identity;
+  const float* x = nullptr;
+  const float* gamma = nullptr;
+  const float* beta = nullptr;
+  const float* statistics = nullptr;
+  float* y = nullptr;
+};
+void batch_norm(const BatchNormArguments& arguments, std::int64_t groups, std::int64_t channels,
+                Stream stream);
+
+/// The part that the backward passes of both have in common: dy becomes dz, and the sums.
+struct NormGradientArguments {
+  Activation activation = Activation::identity;
+  bool of_channels = false;  ///< whether statistics are batch_norm's, of channels
+  const float* x = nullptr;
+  const float* gamma = nullptr;
+  const float* beta = nullptr;
+  const float* statistics = nullptr;
+  const float* y = nullptr;
+  float* dy = nullptr;
+  float* dgamma = nullptr;
+  float* dbeta = nullptr;
+};
+void norm_gradient(const NormGradientArguments& arguments, std::int64_t groups,
+                   std::int64_t channels, const ColumnSumScratch& scratch, Stream stream);
+/// How much scratch it and batch_statistics() need: two sums a column.
+ColumnSumScratchSizes norm_scratch(std::int64_t groups, std::int64_t channels);
+
+/// And the part that each has to itself: dx, given dz.
+struct InputGradientArguments {
+  const float* x = nullptr;
+  const float* gamma = nullptr;
+  const float* statistics = nullptr;
+  const float* dz = nullptr;
+  float* dx = nullptr;
+};
+void layer_norm_gradient(const InputGradientArguments& arguments, std::int64_t groups,
+                         std::int64_t channels, Stream stream);
+void batch_norm_gradient(const InputGradientArguments& arguments, const float* dgamma,
+                         const float* dbeta, std::int64_t groups, std::int64_t channels,
+                         Stream stream);
+
 /// sums[c] = Σ over rows of y[:, c].
 void sum_activations(const float* y, std::int64_t rows, std::int64_t cols, float* sums,
                      const ColumnSumScratch& scratch, Stream stream);

@@ -13,7 +13,8 @@ enum class RandomPurpose : std::uint32_t {
   shuffle = 1,
   synthetic_data = 2,
   noise = 3,
-  code = 4
+  code = 4,
+  dropout = 5
 };
 
 /// Philox 4x32-10, a counter-based generator: ten rounds of multiplication and exchange turn a
@@ -63,26 +64,30 @@ struct Philox {
 
 /// A stream that is numbered by a step of training, which may need 64 bits; an element of a batch
 /// needs no more than 34. Where the number fits 32 bits, its words are those of Philox::word().
+/// Several users of one purpose, such as layers, have streams of their own by an `instance` < 2^24,
+/// which takes the bits above the purpose's.
 struct RandomStream {
   Philox philox;
-  RandomPurpose purpose;
+  std::uint32_t purpose;
   std::uint64_t number;
 
   AE_HOST_DEVICE constexpr RandomStream(std::uint64_t seed, RandomPurpose purpose_,
-                                        std::uint64_t number_)
-      : philox(seed), purpose(purpose_), number(number_) {}
+                                        std::uint64_t number_, std::uint32_t instance = 0)
+      : philox(seed),
+        purpose(static_cast<std::uint32_t>(purpose_) | instance << 8U),
+        number(number_) {}
 
   /// Words 4·block to 4·block + 3 of the stream.
   [[nodiscard]] AE_HOST_DEVICE constexpr Philox::Words words(std::uint32_t block) const {
     return philox.at(block, static_cast<std::uint32_t>(number >> 32U),
-                     static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(purpose));
+                     static_cast<std::uint32_t>(number), purpose);
   }
 };
 
 /// The stream of the step that `step` points to as this runs; null is stream 0.
 AE_HOST_DEVICE RandomStream stream_of_step(std::uint64_t seed, RandomPurpose purpose,
-                                           const std::int64_t* step) {
-  return {seed, purpose, step == nullptr ? 0 : static_cast<std::uint64_t>(*step)};
+                                           const std::int64_t* step, std::uint32_t instance = 0) {
+  return {seed, purpose, step == nullptr ? 0 : static_cast<std::uint64_t>(*step), instance};
 }
 
 /// 24 random bits as a float in [0, 1).

@@ -62,12 +62,11 @@ namespace ae {
 namespace {
 
 /// How often operator new was called up to the end of each step.
-std::vector<std::size_t> count_by_step(const std::vector<std::int64_t>& hidden, int threads,
-                                       TrainOptions options) {
+std::vector<std::size_t> count_by_step(const ModelSpec& spec, int threads, TrainOptions options) {
   constexpr std::size_t kMostSteps = 1000;
   const Dataset digits = load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
   const Dataset held_out = digits.first(50);
-  Model model = Model::initialize(dense_autoencoder({28, 28}, hidden), 1);
+  Model model = Model::initialize(spec, 1);
   std::vector<std::size_t> counts;
   counts.reserve(kMostSteps);
   options.epochs = 5;
@@ -92,10 +91,16 @@ TEST(Allocations, AreCounted) {
 }
 
 void expect_none_in_an_epoch(const TrainOptions& options) {
-  for (const std::vector<std::int64_t>& hidden :
-       {std::vector<std::int64_t>{32}, std::vector<std::int64_t>{33, 20, 8}}) {
+  for (const ModelSpec& spec :
+       {dense_autoencoder({28, 28}, {32}), dense_autoencoder({28, 28}, {33, 20, 8}),
+        parse_model({28, 28}, {"dense 20 identity", "batch_norm relu", "dropout 0.1", "dense 8"},
+                    {"layer_norm relu", "dense 784"}),
+        parse_model({28, 28}, {"conv 3 3x3 stride 2", "max_pool 2", "dense 30", "gaussian 5"},
+                    {"dense 49", "reshape 7x7x1", "transposed_conv 2 3x3 stride 2", "upsample 2",
+                     "conv 1 3x3"}),
+        parse_model({28, 28}, {"dense 20 sigmoid", "top_k 7"}, {})}) {
     for (const int threads : {1, 2}) {
-      const std::vector<std::size_t> counts = count_by_step(hidden, threads, options);
+      const std::vector<std::size_t> counts = count_by_step(spec, threads, options);
       for (std::size_t step = 1; step < counts.size(); ++step) {
         const std::size_t made = counts[step] - counts[step - 1];
         const std::size_t epoch = step / 7 + 1;
@@ -105,7 +110,7 @@ void expect_none_in_an_epoch(const TrainOptions& options) {
         if (between && epoch == 2) continue;
         EXPECT_LE(made, between ? 1U : 0U)
             << "step " << step % 7 + 1 << " of epoch " << epoch << ", " << threads << " threads, "
-            << hidden.size() << " layers deep";
+            << to_string(spec.encoder);
       }
     }
   }
@@ -113,6 +118,13 @@ void expect_none_in_an_epoch(const TrainOptions& options) {
 
 TEST(Allocations, AnEpochMakesNone) {
   expect_none_in_an_epoch({});
+}
+
+TEST(Allocations, NoiseAndSparsityMakeNone) {
+  TrainOptions options;
+  options.noise = {Noise::gaussian, 0.3F};
+  options.variational.free_bits = 0.1F;
+  expect_none_in_an_epoch(options);
 }
 
 TEST(Allocations, AScheduleClippingAndAnAverageMakeNone) {

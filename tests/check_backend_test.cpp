@@ -142,6 +142,39 @@ class MistakenBackend final : public Backend {
     cpu_->keep_largest(op);
     put_out("keep largest", op.y.data);
   }
+  void dropout_forward(const DropoutForward& op) override {
+    cpu_->dropout_forward(op);
+    put_out(std::string(op.layer) + " dropout", op.y.data);
+  }
+  void dropout_backward(const DropoutBackward& op) override {
+    cpu_->dropout_backward(op);
+    put_out(std::string(op.layer) + " dropout dx", op.dx.data);
+  }
+  void layer_norm_forward(const LayerNormForward& op) override {
+    cpu_->layer_norm_forward(op);
+    put_out(std::string(op.layer) + " norm y", op.y.data);
+    put_out(std::string(op.layer) + " norm statistics", op.statistics);
+  }
+  void layer_norm_backward(const LayerNormBackward& op) override {
+    cpu_->layer_norm_backward(op);
+    put_out(std::string(op.layer) + " norm dz", op.dy.data);
+    put_out(std::string(op.layer) + " norm dgamma", op.dgamma);
+    put_out(std::string(op.layer) + " norm dbeta", op.dbeta);
+    put_out(std::string(op.layer) + " norm dx", op.dx.data);
+  }
+  void batch_norm_forward(const BatchNormForward& op) override {
+    cpu_->batch_norm_forward(op);
+    put_out(std::string(op.layer) + " norm y", op.y.data);
+    put_out(std::string(op.layer) + " norm statistics", op.statistics);
+    put_out(std::string(op.layer) + " norm running", op.running);
+  }
+  void batch_norm_backward(const BatchNormBackward& op) override {
+    cpu_->batch_norm_backward(op);
+    put_out(std::string(op.layer) + " norm dz", op.dy.data);
+    put_out(std::string(op.layer) + " norm dgamma", op.dgamma);
+    put_out(std::string(op.layer) + " norm dbeta", op.dbeta);
+    put_out(std::string(op.layer) + " norm dx", op.dx.data);
+  }
   void sparsity_backward(const SparsityBackward& op) override {
     cpu_->sparsity_backward(op);
     put_out(std::string(op.layer) + " sparsity dz", op.dy.data);

@@ -22,6 +22,7 @@
 #include "backends.hpp"
 #include "codes_oracle.hpp"
 #include "model/network.hpp"
+#include "norm_oracle.hpp"
 #include "numbers.hpp"
 #include "train/evaluation.hpp"
 
@@ -235,6 +236,71 @@ class DoubleObjective {
     return result;
   }
 
+  Batch output(const DropoutSpec& layer, const Batch& batch) {
+    Batch result = batch;
+    std::int64_t number = 0;
+    for (Row& row : result) {
+      for (double& value : row) {
+        value = test::NormOracle::is_dropped(layer.rate, kSeed, kStep,
+                                             static_cast<std::uint32_t>(layer_), number++)
+                    ? 0
+                    : value / (1 - static_cast<double>(layer.rate));
+      }
+    }
+    return result;
+  }
+
+  /// By the mean and the variance of these values together: (sample, place in it).
+  void normalize(Batch& batch, const std::vector<std::pair<std::size_t, std::size_t>>& together) {
+    const auto count = static_cast<double>(together.size());
+    double mean = 0;
+    for (const auto& [row, at] : together) mean += batch[row][at] / count;
+    double variance = 0;
+    for (const auto& [row, at] : together) {
+      variance += (batch[row][at] - mean) * (batch[row][at] - mean) / count;
+    }
+    for (const auto& [row, at] : together) {
+      batch[row][at] = (batch[row][at] - mean) / std::sqrt(variance + 1e-5);
+    }
+  }
+  void scale_and_activate(Batch& batch, Activation activation) {
+    const std::int64_t channels = slices_[layer_].biases;
+    for (Row& row : batch) {
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        const std::int64_t channel = static_cast<std::int64_t>(i) % channels;
+        row[i] = activated(activation, weight(channel) * row[i] + bias(channel));
+      }
+    }
+  }
+
+  Batch output(const LayerNormSpec& layer, const Batch& batch) {
+    const auto channels = static_cast<std::size_t>(slices_[layer_].biases);
+    Batch result = batch;
+    for (std::size_t row = 0; row < batch.size(); ++row) {
+      for (std::size_t begin = 0; begin < batch[row].size(); begin += channels) {
+        std::vector<std::pair<std::size_t, std::size_t>> together;
+        for (std::size_t c = 0; c < channels; ++c) together.emplace_back(row, begin + c);
+        normalize(result, together);
+      }
+    }
+    scale_and_activate(result, layer.activation);
+    return result;
+  }
+
+  Batch output(const BatchNormSpec& layer, const Batch& batch) {
+    const auto channels = static_cast<std::size_t>(slices_[layer_].biases);
+    Batch result = batch;
+    for (std::size_t c = 0; c < channels; ++c) {
+      std::vector<std::pair<std::size_t, std::size_t>> together;
+      for (std::size_t row = 0; row < batch.size(); ++row) {
+        for (std::size_t i = c; i < batch[row].size(); i += channels) together.emplace_back(row, i);
+      }
+      normalize(result, together);
+    }
+    scale_and_activate(result, layer.activation);
+    return result;
+  }
+
   Batch output(const FlattenSpec& /*layer*/, const Batch& batch) { return batch; }
   Batch output(const ReshapeSpec& /*layer*/, const Batch& batch) { return batch; }
 
@@ -333,6 +399,10 @@ Model random_model(const ModelSpec& spec, std::uint64_t seed) {
   for (const LayerSlice& slice : layer_slices(spec)) {
     const std::vector<float> biases = numbers.vector(slice.biases, -0.5F, 0.5F);
     std::copy(biases.begin(), biases.end(), model.parameters.begin() + slice.bias);
+    // Normalisations, which alone have as many of both, begin with weights of one.
+    if (slice.weights != slice.biases) continue;
+    const std::vector<float> weights = numbers.vector(slice.weights, -1.5F, 1.5F);
+    std::copy(weights.begin(), weights.end(), model.parameters.begin() + slice.weight);
   }
   return model;
 }
@@ -405,6 +475,42 @@ std::vector<Case> cases() {
        {"conv 2 3x3 silu", "dense 3"},
        {"dense 12", "reshape 4x3", "conv 1 3x3 identity"},
        mse},
+      {"dropout",
+       {7},
+       {"dropout 0.3", "dense 6 relu", "dropout 0.5", "dense 5 silu", "dropout 0.2"},
+       {"dropout 0.4", "dense 6 tanh", "dense 7 sigmoid"}},
+      {"dropout of images",
+       {4, 4},
+       {"conv 2 3x3 relu", "dropout 0.3", "max_pool 2"},
+       {"upsample 2", "dropout 0.2", "conv 1 3x3 sigmoid"}},
+      {"layer norm",
+       {7},
+       {"dense 6 identity", "layer_norm relu", "dense 5 silu"},
+       {"layer_norm silu", "dense 7 sigmoid"}},
+      {"layer norm first", {7}, {"layer_norm tanh", "dense 4 tanh"}, {"dense 7 sigmoid"}},
+      {"layer norm of images",
+       {4, 3},
+       {"conv 3 3x3 identity", "layer_norm silu"},
+       {"conv 4 2x2 tanh", "layer_norm identity", "conv 1 3x3 sigmoid"}},
+      {"batch norm",
+       {7},
+       {"dense 6 identity", "batch_norm relu", "dense 5 silu"},
+       {"batch_norm silu", "dense 7 sigmoid"}},
+      {"batch norm first", {7}, {"batch_norm tanh", "dense 4 tanh"}, {"dense 7 sigmoid"}},
+      {"batch norm of images",
+       {4, 3},
+       {"conv 3 3x3 identity", "batch_norm silu"},
+       {"conv 1 2x2 tanh", "batch_norm identity", "conv 1 3x3 sigmoid"}},
+      {"norms and dropout between",
+       {4, 4},
+       {"conv 2 3x3 stride 2 identity", "batch_norm relu", "dropout 0.2", "dense 5 identity",
+        "layer_norm tanh"},
+       {"dropout 0.1", "dense 8 identity", "batch_norm silu", "reshape 2x2x2", "layer_norm relu",
+        "upsample 2", "conv 1 3x3 sigmoid"}},
+      {"gaussian after a norm",
+       {7},
+       {"dense 5 identity", "batch_norm relu", "gaussian 3"},
+       {"dense 7 sigmoid"}},
       {"gaussian", {7}, {"dense 5 relu", "gaussian 3"}, {}},
       {"gaussian alone", {7}, {"gaussian 2"}, {"dense 7 sigmoid"}},
       {"gaussian after convolution",

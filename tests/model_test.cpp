@@ -24,7 +24,8 @@ TEST(LayerText, ComesBackAsItWas) {
   for (const char* text :
        {"dense 128 relu", "dense 1 identity", "conv 32 3x3 relu", "conv 1 5x2 stride 3 valid tanh",
         "conv 7 1x1 valid sigmoid", "transposed_conv 32 3x3 stride 2 relu", "max_pool 2",
-        "upsample 3", "flatten", "reshape 7x7x32", "reshape 49", "gaussian 20", "top_k 8"}) {
+        "upsample 3", "flatten", "reshape 7x7x32", "reshape 49", "dropout 0.2", "dropout 0",
+        "layer_norm relu", "batch_norm identity", "gaussian 20", "top_k 8"}) {
     EXPECT_EQ(to_string(parse_layer(text, kDefault)), text);
   }
 }
@@ -62,6 +63,14 @@ TEST(LayerText, SaysWhatIsWrong) {
       {"reshape 3xx3", "''"},
       {"gaussian", "the number of units"},
       {"top_k many", "'many'"},
+      {"batch_norm 3", "there is no activation '3'"},
+      {"layer_norm relu 3", "one word too many"},
+      {"dropout", "the probability is missing"},
+      {"dropout 1", "from 0 to below 1, not '1'"},
+      {"dropout -0.1", "'-0.1'"},
+      {"dropout nan", "'nan'"},
+      {"dropout 0.5x", "'0.5x'"},
+      {"dropout 0.5 relu", "one word too many"},
   };
   for (const auto& [text, says] : cases) {
     const std::string message = error_of([&] { parse_layer(text, kDefault); });
@@ -86,6 +95,9 @@ TEST(LayerShapes, AreKerass) {
   EXPECT_EQ(shape_after("upsample 3", {7, 8}), (Shape{21, 24, 1}));
   EXPECT_EQ(shape_after("flatten", {7, 8, 3}), (Shape{168}));
   EXPECT_EQ(shape_after("reshape 8x21", {7, 8, 3}), (Shape{8, 21}));
+  EXPECT_EQ(shape_after("dropout 0.5", {7, 8, 3}), (Shape{7, 8, 3}));
+  EXPECT_EQ(shape_after("layer_norm", {7, 8, 3}), (Shape{7, 8, 3}));
+  EXPECT_EQ(shape_after("batch_norm", {7, 8}), (Shape{7, 8}));
   EXPECT_EQ(shape_after("gaussian 5", {7, 8, 3}), (Shape{5}));
   EXPECT_EQ(shape_after("top_k 5", {7}), (Shape{7}));
 }
@@ -127,6 +139,48 @@ TEST(ModelText, KnowsItsCode) {
   EXPECT_EQ(convolutional.parameter_count(), 9 * 4 + 4 + 9 * 4 + 1);
 }
 
+/// A γ and a β a unit, or a channel; the running numbers count for nobody's parameters, and lie
+/// where no optimiser comes.
+TEST(ModelText, NormalisationsHaveTwoNumbersAChannelAndKeepTwoMore) {
+  const ModelSpec spec = parse_model(
+      {6, 6}, {"conv 4 3x3 identity", "batch_norm relu", "dropout 0.2", "dense 9 identity"},
+      {"layer_norm relu", "batch_norm identity", "dense 36 sigmoid"});
+  EXPECT_EQ(spec.parameter_count(), 9 * 4 + 4 + 2 * 4 + 144 * 9 + 9 + 2 * 9 + 2 * 9 + 9 * 36 + 36);
+  const std::vector<LayerSlice> slices = layer_slices(spec);
+  const std::vector<std::int64_t> channels{0, 4, 0, 0, 9, 9, 0};
+  const std::vector<std::int64_t> states{0, 8, 0, 0, 0, 18, 0};
+  const Model model = Model::initialize(spec, 1);
+  const auto number = [&](std::int64_t at) {
+    return model.parameters[static_cast<std::size_t>(at)];
+  };
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    const LayerSlice& slice = slices[i];
+    SCOPED_TRACE(slice.name);
+    EXPECT_EQ(slice.states, states[i]);
+    EXPECT_GE(slice.state, trainable_floats(spec));
+    EXPECT_LE(slice.state + slice.states, parameter_floats(spec));
+    EXPECT_LE(slice.bias + slice.biases, trainable_floats(spec));
+    if (channels[i] == 0) continue;
+    EXPECT_EQ(slice.weights, channels[i]);
+    EXPECT_EQ(slice.biases, channels[i]);
+    for (std::int64_t c = 0; c < channels[i]; ++c) {
+      EXPECT_EQ(number(slice.weight + c), 1.0F);
+      EXPECT_EQ(number(slice.bias + c), 0.0F);
+    }
+    for (std::int64_t c = 0; c < states[i] / 2; ++c) {
+      EXPECT_EQ(number(slice.state + c), 0.0F);
+      EXPECT_EQ(number(slice.state + states[i] / 2 + c), 1.0F);
+    }
+  }
+  // Without the normalisations, the other layers begin with the same numbers.
+  const ModelSpec plain =
+      parse_model({6, 6}, {"conv 4 3x3 identity", "dense 9 identity"}, {"dense 36 sigmoid"});
+  const Model without = Model::initialize(plain, 1);
+  const LayerSlice& last = layer_slices(plain).back();
+  EXPECT_EQ(number(slices.back().weight),
+            without.parameters[static_cast<std::size_t>(last.weight)]);
+}
+
 TEST(ModelText, RefusesWhatCannotWork) {
   using Layers = std::vector<std::string>;
   const std::vector<std::tuple<Layers, Layers, const char*>> cases{
@@ -139,6 +193,11 @@ TEST(ModelText, RefusesWhatCannotWork) {
       {{"conv 4 3x3"}, {}, "mirror"},
       {{"dense 4"}, {"conv 1 3x3"}, "images"},
       {{}, {"dense 784"}, "lacks layers"},
+      {{"layer_norm relu", "dense 4"}, {"dense 784"}, "a single value at a time"},
+      {{"dense 1", "layer_norm relu"}, {"dense 784"}, "a single value at a time"},
+      {{"dense 4", "batch_norm relu", "top_k 3"}, {"dense 784"}, "must follow a dense layer"},
+      {{"dense 4"}, {"dense 784", "batch_norm sigmoid"}, "must end in"},
+      {{"dense 4", "batch_norm relu"}, {}, "mirror"},
   };
   for (const auto& [encoder, decoder, says] : cases) {
     const std::string message = error_of([&] { parse_model({28, 28}, encoder, decoder); });

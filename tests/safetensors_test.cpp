@@ -196,6 +196,31 @@ TEST_F(SafetensorsTest, ConvolutionsAreAsPyTorchHasThem) {
   EXPECT_EQ(loaded.parameters, model.parameters);
 }
 
+/// PyTorch's names, as a state_dict of BatchNorm1d and LayerNorm has them.
+TEST_F(SafetensorsTest, NormalisationsAreAsPyTorchHasThem) {
+  Model model = Model::initialize(
+      parse_model({6}, {"dense 5 identity", "batch_norm relu", "dropout 0.5", "dense 3 identity"},
+                  {"layer_norm relu", "dense 6 sigmoid"}),
+      5);
+  const LayerSlice batch_norm = layer_slices(model.spec)[1];
+  for (std::int64_t i = 0; i < batch_norm.states; ++i) {
+    model.parameters[static_cast<std::size_t>(batch_norm.state + i)] = static_cast<float>(10 + i);
+  }
+  save_model(model, folder_ / "model");
+  const io::TensorFile file = io::read_safetensors(folder_ / "model");
+  std::map<std::string, io::Tensor> tensors;
+  for (const io::Tensor& tensor : file.tensors) tensors[tensor.name] = tensor;
+  EXPECT_EQ(tensors.size(), 12U);
+  EXPECT_EQ(tensors["encoder.1.weight"].values, std::vector<float>(5, 1.0F));
+  EXPECT_EQ(tensors["encoder.1.bias"].values, std::vector<float>(5, 0.0F));
+  EXPECT_EQ(tensors["encoder.1.running_mean"].values, (std::vector<float>{10, 11, 12, 13, 14}));
+  EXPECT_EQ(tensors["encoder.1.running_var"].values, (std::vector<float>{15, 16, 17, 18, 19}));
+  EXPECT_EQ(tensors["decoder.0.weight"].shape, (Shape{3}));
+  const Model loaded = load_model(folder_ / "model");
+  EXPECT_EQ(loaded.spec, model.spec);
+  EXPECT_EQ(loaded.parameters, model.parameters);
+}
+
 TEST_F(SafetensorsTest, EveryFlippedBitIsNoticed) {
   save_model(Model::initialize(dense_autoencoder({3}, {2}), 1), folder_ / "model");
   const std::string whole = content_of(folder_ / "model");

@@ -16,6 +16,7 @@
 ///   conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
 ///   transposed_conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
 ///   max_pool N       upsample N       flatten       reshape HxWxC
+///   dropout P        layer_norm [ACTIVATION]        batch_norm [ACTIVATION]
 ///   gaussian UNITS   top_k K          (the code: last in an encoder)
 namespace ae {
 
@@ -98,6 +99,36 @@ struct ReshapeSpec {
   bool operator==(const ReshapeSpec&) const = default;
 };
 
+/// In training, each value is dropped (becomes zero) with probability `rate`, by itself, and those
+/// that stay are divided by 1 - rate, so that a value's mean is what it was; afterwards nothing is
+/// dropped. Source: Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, "Dropout: a simple
+/// way to prevent neural networks from overfitting", JMLR 15, 2014; scaled in training
+/// ("inverted"), as every framework has it.
+struct DropoutSpec {
+  float rate = 0.5F;  ///< in [0, 1)
+  bool operator==(const DropoutSpec&) const = default;
+};
+
+/// y = activation(γ·x̂ + β), x̂ = (x - μ)/√(σ² + ε), by the mean and the (biased) variance of a
+/// sample's own values: of a vector's all, of each pixel's channels in an image, which must have
+/// several. γ (from 1) and β (from 0) are learned, one a unit or a channel; ε = 1e-5 as PyTorch has
+/// it (Keras: 1e-3). Source: Ba, Kiros & Hinton, "Layer normalization", 2016.
+struct LayerNormSpec {
+  Activation activation = Activation::identity;
+  bool operator==(const LayerNormSpec&) const = default;
+};
+
+/// The same by the mean and the (biased) variance of each unit over the batch, or of each channel
+/// over the batch's pixels. After training, running ones take their place: from 0 and 1, each step
+/// takes them a tenth of the way to the batch's mean and unbiased variance, as PyTorch does (Keras:
+/// a hundredth, to the biased one). They are part of the model, but nothing that an optimiser
+/// changes. Source: Ioffe & Szegedy, "Batch normalization: accelerating deep network training by
+/// reducing internal covariate shift", ICML 2015.
+struct BatchNormSpec {
+  Activation activation = Activation::identity;
+  bool operator==(const BatchNormSpec&) const = default;
+};
+
 /// A variational code: [μ | ln σ²] = x·W + b, W of shape (inputs, 2·units), and in training a draw
 /// μ + σ·ε with ε normal. The code of a sample is its μ. Source: Kingma & Welling, "Auto-encoding
 /// variational Bayes", ICLR 2014.
@@ -113,8 +144,9 @@ struct TopKSpec {
   bool operator==(const TopKSpec&) const = default;
 };
 
-using LayerSpec = std::variant<DenseSpec, ConvolutionSpec, MaxPoolSpec, UpsampleSpec, FlattenSpec,
-                               ReshapeSpec, GaussianSpec, TopKSpec>;
+using LayerSpec =
+    std::variant<DenseSpec, ConvolutionSpec, MaxPoolSpec, UpsampleSpec, FlattenSpec, ReshapeSpec,
+                 DropoutSpec, LayerNormSpec, BatchNormSpec, GaussianSpec, TopKSpec>;
 
 /// The readable form.
 std::string to_string(const LayerSpec& layer);
@@ -128,8 +160,12 @@ LayerSpec parse_layer(std::string_view text, Activation activation);
 /// channel. @throws UsageError if the layer cannot work on that shape.
 Shape output_shape(const LayerSpec& layer, const Shape& input);
 
-/// Numbers that a layer learns, for inputs of shape `input`.
+/// Numbers that a layer learns, for inputs of shape `input`. A normalisation's γ counts as weights,
+/// its β as biases.
 std::int64_t weight_count(const LayerSpec& layer, const Shape& input);
-std::int64_t bias_count(const LayerSpec& layer);
+std::int64_t bias_count(const LayerSpec& layer, const Shape& input);
+
+/// Numbers that a layer keeps without learning them by gradients: running means and variances.
+std::int64_t state_count(const LayerSpec& layer, const Shape& input);
 
 }  // namespace ae

@@ -68,14 +68,20 @@ struct LayerSlice {
   std::int64_t weights = 0;  ///< how many; 0 for layers that learn nothing
   std::int64_t bias = 0;     ///< offset of b
   std::int64_t biases = 0;
+  std::int64_t state = 0;   ///< offset of running means, and running variances right behind them
+  std::int64_t states = 0;  ///< how many of both; 0 for layers that have none
 };
 
 /// The slices of every layer, encoder first. Each tensor starts at a multiple of 16 floats (64
-/// bytes), so that kernels may use aligned vector accesses; the gaps between are zero.
+/// bytes), so that kernels may use aligned vector accesses; the gaps between are zero. What layers
+/// keep without learning it by gradients comes after all that they learn.
 std::vector<LayerSlice> layer_slices(const ModelSpec& spec);
 
 /// The length of that buffer in floats, gaps included.
 std::int64_t parameter_floats(const ModelSpec& spec);
+
+/// How much of it, from its begin, optimisers change.
+std::int64_t trainable_floats(const ModelSpec& spec);
 
 /// A model in host memory: its description and its numbers, in one flat buffer laid out by
 /// `layer_slices`.
@@ -88,13 +94,15 @@ struct Model {
   /// Glorot uniform weights, U(-√(6/(fan_in+fan_out)), +√(6/(fan_in+fan_out))), and zero biases,
   /// as Keras has them: fans are inputs and units, and in convolutions channels × kernel area. The
   /// numbers depend on `seed` alone, not on the device.
-  /// Source: Glorot & Bengio, AISTATS 2010, eq. 16.
+  /// Source: Glorot & Bengio, AISTATS 2010, eq. 16. Normalisations begin as they are without one:
+  /// γ = 1, β = 0, and running means of 0 and variances of 1.
   static Model initialize(const ModelSpec& spec, std::uint64_t seed);
 };
 
 /// Writes `model` as safetensors: tensors `encoder.0.weight`, `encoder.0.bias`, … with PyTorch's
 /// shapes, [units, inputs] of a dense layer, [out, in, height, width] of a convolution ([in, out,
-/// height, width] of a transposed one). A dense layer on an image counts its inputs channels
+/// height, width] of a transposed one), [channels] of a normalisation, where batch_norm also has
+/// running_mean and running_var. A dense layer on an image counts its inputs channels
 /// innermost; a gaussian's units are [μ | ln σ²]. The description, `training` and a checksum go
 /// into the header's metadata. The same model gives the same bytes. The file appears whole or not
 /// at all.

@@ -229,6 +229,102 @@ struct KeepLargest {
   Matrix y{};
 };
 
+/// What a dropout layer drops: value number e = row·cols + col < 2^34 of a batch where word e of
+/// the stream (RandomPurpose::dropout, *step) of `seed` and `layer`, as a fraction of its range, is
+/// below `rate`. A null step is stream 0.
+struct DropoutMask {
+  float rate = 0;  ///< in [0, 1)
+  std::uint64_t seed = 0;
+  const std::int64_t* step = nullptr;
+  std::uint32_t layer = 0;  ///< its number in the model, < 2^24: each layer draws its own
+};
+
+/// y is 0 where x is dropped, whatever x is, and x/(1 - rate) elsewhere. Source: Srivastava et al.,
+/// "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
+struct DropoutForward {
+  std::string_view layer{};
+  DropoutMask mask{};
+  ConstMatrix x{};
+  Matrix y{};
+};
+
+/// dx is 0 where x was dropped, dy/(1 - rate) elsewhere; the mask is drawn again.
+struct DropoutBackward {
+  std::string_view layer{};
+  DropoutMask mask{};
+  ConstMatrix dy{};
+  Matrix dx{};
+};
+
+/// Of each group of `channels` neighbouring values x, a row or a pixel of it, with the mean μ and
+/// the variance σ² of its values:
+///   x̂ = (x - μ)/√(σ² + ε),  z = γ·x̂ + β,  y = f(z),  σ² = mean of (x - μ)²,  ε = 1e-5.
+/// `statistics` of group number g are μ at 2·g and 1/√(σ² + ε) behind it; null where there is no
+/// backward pass. Source: Ba, Kiros & Hinton, "Layer normalization", 2016.
+struct LayerNormForward {
+  std::string_view layer{};
+  Activation activation = Activation::identity;
+  std::int64_t channels = 0;     ///< divides x.cols
+  ConstMatrix x{};               ///< (batch, cols)
+  const float* gamma = nullptr;  ///< (channels)
+  const float* beta = nullptr;   ///< (channels)
+  Matrix y{};
+  float* statistics = nullptr;  ///< (x.size()/channels, 2)
+};
+
+/// Given dy = ∂loss/∂y of that:
+///   dz = dy ⊙ f'(z),  dγ = Σ over groups of dz·x̂,  dβ = Σ over groups of dz,
+///   dx = (g - mean of g - x̂·mean of g·x̂)/√(σ² + ε),  g = γ·dz, the means over a group.
+/// A null dx.data ends the chain.
+struct LayerNormBackward {
+  std::string_view layer{};
+  Activation activation = Activation::identity;
+  std::int64_t channels = 0;
+  ConstMatrix x{};
+  const float* gamma = nullptr;
+  const float* beta = nullptr;
+  ConstMatrix y{};
+  const float* statistics = nullptr;
+  Matrix dy{};  ///< becomes dz
+  float* dgamma = nullptr;
+  float* dbeta = nullptr;
+  Matrix dx{};
+};
+
+/// The same of each channel, the columns that are the same modulo `channels`, over the whole batch:
+/// N = x.size()/channels values. Where `statistics` is not null, μ and σ² are the batch's; they go
+/// to statistics = [μ | σ²], and the running ones, [μ | σ²] too, become
+///   running + 0.1·(the batch's - running), of σ²·N/(N - 1), of one value σ² itself;
+/// of no values the statistics are 0 and the running ones stay. Where it is null, μ and σ² are the
+/// running ones. Source: Ioffe & Szegedy, "Batch normalization", ICML 2015.
+struct BatchNormForward {
+  std::string_view layer{};
+  Activation activation = Activation::identity;
+  std::int64_t channels = 0;  ///< divides x.cols
+  ConstMatrix x{};
+  const float* gamma = nullptr;
+  const float* beta = nullptr;
+  float* running = nullptr;     ///< (2, channels)
+  float* statistics = nullptr;  ///< (2, channels)
+  Matrix y{};
+};
+
+/// As LayerNormBackward, by the batch's statistics; the means are over a channel.
+struct BatchNormBackward {
+  std::string_view layer{};
+  Activation activation = Activation::identity;
+  std::int64_t channels = 0;
+  ConstMatrix x{};
+  const float* gamma = nullptr;
+  const float* beta = nullptr;
+  ConstMatrix y{};
+  const float* statistics = nullptr;
+  Matrix dy{};  ///< becomes dz
+  float* dgamma = nullptr;
+  float* dbeta = nullptr;
+  Matrix dx{};
+};
+
 /// The gradient through a code y = f(z), with what its sparsity costs. Given dy = ∂loss/∂y:
 ///   dz = (dy + l1/N·sign(y) + kl/N·((1-ρ)/(1-ρ̂) - ρ/ρ̂)) ⊙ f'(z),  N = y.rows,
 ///   dbias = column sums of dz,  *penalty_sum += N·(what SparsityOptions writes).
@@ -325,6 +421,12 @@ inline const float* saved_output(const SparsityBackward& op) {
   return slope_from_input(op.activation) ? static_cast<const float*>(op.reserve) : op.y.data;
 }
 
+/// How many groups, or values of a channel, an operation normalises.
+template <typename Normalization>
+std::int64_t normalized_groups(const Normalization& op) {
+  return op.channels == 0 ? 0 : op.x.size() / op.channels;
+}
+
 /// Whether a gradient needs column means over the whole batch before it.
 inline bool needs_means(const SparsityBackward& op) {
   return op.sparsity.kl > 0;
@@ -395,6 +497,12 @@ class Backend {
   virtual void row_losses(const RowLosses& op) = 0;
   virtual void corrupt_batch(const CorruptBatch& op) = 0;
   virtual void keep_largest(const KeepLargest& op) = 0;
+  virtual void dropout_forward(const DropoutForward& op) = 0;
+  virtual void dropout_backward(const DropoutBackward& op) = 0;
+  virtual void layer_norm_forward(const LayerNormForward& op) = 0;
+  virtual void layer_norm_backward(const LayerNormBackward& op) = 0;
+  virtual void batch_norm_forward(const BatchNormForward& op) = 0;
+  virtual void batch_norm_backward(const BatchNormBackward& op) = 0;
   virtual void sparsity_backward(const SparsityBackward& op) = 0;
   virtual void gaussian_sample(const GaussianSample& op) = 0;
   virtual void gaussian_backward(const GaussianBackward& op) = 0;

@@ -279,6 +279,86 @@ class CheckBackend final : public Backend {
     reference_->keep_largest(op);
     compare("keep largest", op.y);
   }
+  void dropout_forward(const DropoutForward& op) override {
+    DropoutForward judged = op;
+    judged.mask.step = in_judged(op.mask.step, 1);
+    judged.x = in_judged(op.x);
+    judged.y = in_judged(op.y);
+    judged_->dropout_forward(judged);
+    reference_->dropout_forward(op);
+    compare(of_layer(op.layer, "dropout"), op.y);
+  }
+  void dropout_backward(const DropoutBackward& op) override {
+    DropoutBackward judged = op;
+    judged.mask.step = in_judged(op.mask.step, 1);
+    judged.dy = in_judged(op.dy);
+    judged.dx = in_judged(op.dx);
+    judged_->dropout_backward(judged);
+    reference_->dropout_backward(op);
+    compare(of_layer(op.layer, "dropout dx"), op.dx);
+  }
+  void layer_norm_forward(const LayerNormForward& op) override {
+    LayerNormForward judged = op;
+    judged.x = in_judged(op.x);
+    judged.gamma = in_judged(op.gamma, op.channels);
+    judged.beta = in_judged(op.beta, op.channels);
+    judged.y = in_judged(op.y);
+    judged.statistics = in_judged(op.statistics, 2 * normalized_groups(op));
+    judged_->layer_norm_forward(judged);
+    reference_->layer_norm_forward(op);
+    compare(of_layer(op.layer, "norm statistics"), {op.statistics, normalized_groups(op), 2});
+    compare(of_layer(op.layer, "norm y"), op.y);
+  }
+  void layer_norm_backward(const LayerNormBackward& op) override {
+    LayerNormBackward judged = op;
+    judged.x = in_judged(op.x);
+    judged.gamma = in_judged(op.gamma, op.channels);
+    judged.beta = in_judged(op.beta, op.channels);
+    judged.y = in_judged(op.y);
+    judged.statistics = in_judged(op.statistics, 2 * normalized_groups(op));
+    judged.dy = in_judged(op.dy);
+    judged.dgamma = in_judged(op.dgamma, op.channels);
+    judged.dbeta = in_judged(op.dbeta, op.channels);
+    judged.dx = in_judged(op.dx);
+    judged_->layer_norm_backward(judged);
+    reference_->layer_norm_backward(op);
+    compare(of_layer(op.layer, "norm dz"), op.dy);
+    compare(of_layer(op.layer, "norm dgamma"), {op.dgamma, 1, op.channels});
+    compare(of_layer(op.layer, "norm dbeta"), {op.dbeta, 1, op.channels});
+    compare(of_layer(op.layer, "norm dx"), op.dx);
+  }
+  void batch_norm_forward(const BatchNormForward& op) override {
+    BatchNormForward judged = op;
+    judged.x = in_judged(op.x);
+    judged.gamma = in_judged(op.gamma, op.channels);
+    judged.beta = in_judged(op.beta, op.channels);
+    judged.y = in_judged(op.y);
+    judged.running = in_judged(op.running, 2 * op.channels);
+    judged.statistics = in_judged(op.statistics, 2 * op.channels);
+    judged_->batch_norm_forward(judged);
+    reference_->batch_norm_forward(op);
+    compare(of_layer(op.layer, "norm running"), {op.running, 2, op.channels});
+    compare(of_layer(op.layer, "norm statistics"), {op.statistics, 2, op.channels});
+    compare(of_layer(op.layer, "norm y"), op.y);
+  }
+  void batch_norm_backward(const BatchNormBackward& op) override {
+    BatchNormBackward judged = op;
+    judged.x = in_judged(op.x);
+    judged.gamma = in_judged(op.gamma, op.channels);
+    judged.beta = in_judged(op.beta, op.channels);
+    judged.y = in_judged(op.y);
+    judged.statistics = in_judged(op.statistics, 2 * op.channels);
+    judged.dy = in_judged(op.dy);
+    judged.dgamma = in_judged(op.dgamma, op.channels);
+    judged.dbeta = in_judged(op.dbeta, op.channels);
+    judged.dx = in_judged(op.dx);
+    judged_->batch_norm_backward(judged);
+    reference_->batch_norm_backward(op);
+    compare(of_layer(op.layer, "norm dz"), op.dy);
+    compare(of_layer(op.layer, "norm dgamma"), {op.dgamma, 1, op.channels});
+    compare(of_layer(op.layer, "norm dbeta"), {op.dbeta, 1, op.channels});
+    compare(of_layer(op.layer, "norm dx"), op.dx);
+  }
   void sparsity_backward(const SparsityBackward& op) override {
     SparsityBackward judged = op;
     judged.y = in_judged(op.y);

@@ -100,6 +100,30 @@ class TimingBackend final : public Backend {
   void keep_largest(const KeepLargest& op) override {
     time({.stage = "keep largest", .rows = op.y.rows}, [&] { timed_.keep_largest(op); });
   }
+  void dropout_forward(const DropoutForward& op) override {
+    time({.layer = op.layer, .stage = "dropout", .rows = op.x.rows},
+         [&] { timed_.dropout_forward(op); });
+  }
+  void dropout_backward(const DropoutBackward& op) override {
+    time({.layer = op.layer, .stage = "dropout backward", .rows = op.dy.rows},
+         [&] { timed_.dropout_backward(op); });
+  }
+  void layer_norm_forward(const LayerNormForward& op) override {
+    time({.layer = op.layer, .stage = "layer norm", .rows = op.x.rows},
+         [&] { timed_.layer_norm_forward(op); });
+  }
+  void layer_norm_backward(const LayerNormBackward& op) override {
+    time({.layer = op.layer, .stage = "layer norm backward", .rows = op.x.rows},
+         [&] { timed_.layer_norm_backward(op); });
+  }
+  void batch_norm_forward(const BatchNormForward& op) override {
+    time({.layer = op.layer, .stage = "batch norm", .rows = op.x.rows},
+         [&] { timed_.batch_norm_forward(op); });
+  }
+  void batch_norm_backward(const BatchNormBackward& op) override {
+    time({.layer = op.layer, .stage = "batch norm backward", .rows = op.x.rows},
+         [&] { timed_.batch_norm_backward(op); });
+  }
   void sparsity_backward(const SparsityBackward& op) override {
     time({.layer = op.layer, .stage = "sparsity", .rows = op.y.rows},
          [&] { timed_.sparsity_backward(op); });

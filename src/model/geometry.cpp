@@ -52,6 +52,15 @@ ImageShape image_shape(const Shape& shape, const LayerSpec& layer) {
                   to_string(layer), to_string(shape)));
 }
 
+bool is_normalization(const LayerSpec& layer) {
+  return std::holds_alternative<LayerNormSpec>(layer) ||
+         std::holds_alternative<BatchNormSpec>(layer);
+}
+
+std::int64_t channels_of(const Shape& shape) {
+  return shape.size() == 2 ? 1 : shape.back();
+}
+
 Convolution geometry(const ConvolutionSpec& spec, const ImageShape& input) {
   const Axis vertical = axis(spec, input.height, spec.kernel_height);
   const Axis horizontal = axis(spec, input.width, spec.kernel_width);

@@ -14,4 +14,11 @@ ImageShape image_shape(const Shape& shape, const LayerSpec& layer);
 /// @throws UsageError if the kernel is larger than the image it must not hang over.
 Convolution geometry(const ConvolutionSpec& spec, const ImageShape& input);
 
+/// Layers of a γ and a β a channel.
+bool is_normalization(const LayerSpec& layer);
+
+/// Values that lie innermost: a vector's all, an image's channels, of which (height, width) has
+/// one.
+std::int64_t channels_of(const Shape& shape);
+
 }  // namespace ae

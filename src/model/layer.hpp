@@ -13,7 +13,8 @@
 
 namespace ae {
 
-/// Where a Gaussian code's random numbers come from: see GaussianSample.
+/// Where the random numbers of a Gaussian code, and in training of dropout, come from: see
+/// GaussianSample and DropoutMask.
 struct CodeDraw {
   bool mean_only = true;
   std::uint64_t seed = 0;
@@ -42,8 +43,9 @@ struct StepSums {
 /// One pass through the layers, first to last.
 struct ForwardPass {
   const CodeDraw& draw;
-  double x_density = 1;    ///< of the layer's input
-  bool to_logits = false;  ///< the layer is the last and leaves bias and activation to the loss
+  bool is_training = false;  ///< for layers that do something else then
+  double x_density = 1;      ///< of the layer's input
+  bool to_logits = false;    ///< the layer is the last and leaves bias and activation to the loss
 };
 
 /// One pass back. `gradient` is ∂loss/∂y of the layer whose turn it is, or, where
@@ -52,7 +54,7 @@ struct BackwardPass {
   const Objective& objective;
   const CodeDraw& draw;
   const StepSums& sums;
-  float* gradients = nullptr;  ///< of all parameters, laid out as they are
+  float* gradients = nullptr;  ///< of all trainable parameters, laid out as they are
   Matrix gradient{};
   bool is_differentiated = false;
 };
@@ -64,6 +66,7 @@ struct LayerPlace {
   Backend& backend;
   const Parameters& parameters;
   const LayerSlice& slice;
+  std::uint32_t index = 0;  ///< from 0, encoder first
   std::int64_t max_rows = 0;
   bool is_training = false;
   bool is_last = false;
@@ -136,6 +139,9 @@ std::unique_ptr<Layer> make_layer(const MaxPoolSpec& spec, const LayerPlace& pla
 std::unique_ptr<Layer> make_layer(const UpsampleSpec& spec, const LayerPlace& place);
 std::unique_ptr<Layer> make_layer(const FlattenSpec& spec, const LayerPlace& place);
 std::unique_ptr<Layer> make_layer(const ReshapeSpec& spec, const LayerPlace& place);
+std::unique_ptr<Layer> make_layer(const DropoutSpec& spec, const LayerPlace& place);
+std::unique_ptr<Layer> make_layer(const LayerNormSpec& spec, const LayerPlace& place);
+std::unique_ptr<Layer> make_layer(const BatchNormSpec& spec, const LayerPlace& place);
 std::unique_ptr<Layer> make_layer(const GaussianSpec& spec, const LayerPlace& place);
 std::unique_ptr<Layer> make_layer(const TopKSpec& spec, const LayerPlace& place);
 

@@ -22,8 +22,8 @@ constexpr Names<Padding, 2> kPaddings{{{Padding::same, "same"}, {Padding::valid,
 
 constexpr const char* kForms =
     "layers are: dense UNITS [ACTIVATION], conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION], "
-    "transposed_conv likewise, max_pool N, upsample N, flatten, reshape HxWxC, gaussian UNITS, "
-    "top_k K";
+    "transposed_conv likewise, max_pool N, upsample N, flatten, reshape HxWxC, "
+    "dropout P, layer_norm [ACTIVATION], batch_norm [ACTIVATION], gaussian UNITS, top_k K";
 
 /// Bounds that any layer that fits a machine keeps, and within which no size overflows.
 constexpr std::int64_t kMostUnits = std::int64_t{1} << 24U;
@@ -58,6 +58,17 @@ class Words {
   }
   std::int64_t take_number(const char* what, std::int64_t most) {
     return number(take(what), what, most);
+  }
+  /// In [0, 1).
+  float take_probability(const char* what) {
+    const std::string word = take(what);
+    float value = 0;
+    const char* const end = word.data() + word.size();
+    const auto [stopped, error] = std::from_chars(word.data(), end, value);
+    if (error != std::errc() || stopped != end || !(value >= 0 && value < 1)) {
+      refuse(fmt::format("{} must be a number from 0 to below 1, not '{}'", what, word));
+    }
+    return value;
   }
   /// "3x3", "7x7x32"
   Shape take_extents(const char* what, std::int64_t most) {
@@ -136,6 +147,15 @@ std::string text_of(const FlattenSpec& /*layer*/) {
 std::string text_of(const ReshapeSpec& layer) {
   return fmt::format("reshape {}", to_string(layer.shape));
 }
+std::string text_of(const DropoutSpec& layer) {
+  return fmt::format("dropout {}", layer.rate);
+}
+std::string text_of(const LayerNormSpec& layer) {
+  return fmt::format("layer_norm {}", to_string(layer.activation));
+}
+std::string text_of(const BatchNormSpec& layer) {
+  return fmt::format("batch_norm {}", to_string(layer.activation));
+}
 std::string text_of(const GaussianSpec& layer) {
   return fmt::format("gaussian {}", layer.units);
 }
@@ -163,6 +183,17 @@ struct ShapeAfter {
     const ImageShape image = image_shape(input, layer);
     return {image.height * spec.factor, image.width * spec.factor, image.channels};
   }
+  Shape operator()(const DropoutSpec& /*spec*/) const { return input; }
+  Shape operator()(const LayerNormSpec& /*spec*/) const {
+    if (channels_of(input) < 2) {
+      throw UsageError(
+          fmt::format("'{}' is given {}, a single value at a time, of which nothing would be left; "
+                      "use batch_norm, or flatten before it",
+                      to_string(layer), to_string(input)));
+    }
+    return input;
+  }
+  Shape operator()(const BatchNormSpec& /*spec*/) const { return input; }
   Shape operator()(const FlattenSpec& /*spec*/) const { return {element_count(input)}; }
   Shape operator()(const ReshapeSpec& spec) const {
     if (element_count(spec.shape) != element_count(input)) {
@@ -225,6 +256,12 @@ LayerSpec parse_layer(std::string_view text, Activation activation) {
     layer = FlattenSpec{};
   } else if (kind == "reshape") {
     layer = ReshapeSpec{words.take_extents("the shape, as 7x7x32,", kMostUnits)};
+  } else if (kind == "dropout") {
+    layer = DropoutSpec{words.take_probability("the probability")};
+  } else if (kind == "layer_norm") {
+    layer = LayerNormSpec{take_activation(words, activation)};
+  } else if (kind == "batch_norm") {
+    layer = BatchNormSpec{take_activation(words, activation)};
   } else if (kind == "gaussian") {
     layer = GaussianSpec{words.take_number("the number of units", kMostUnits / 2)};
   } else if (kind == "top_k") {
@@ -260,14 +297,18 @@ std::int64_t weight_count(const LayerSpec& layer, const Shape& input) {
   if (const auto* convolution = std::get_if<ConvolutionSpec>(&layer)) {
     return geometry(*convolution, image_shape(input, layer)).weights();
   }
-  return 0;
+  return is_normalization(layer) ? channels_of(input) : 0;
 }
 
-std::int64_t bias_count(const LayerSpec& layer) {
+std::int64_t bias_count(const LayerSpec& layer, const Shape& input) {
   if (const auto* dense = std::get_if<DenseSpec>(&layer)) return dense->units;
   if (const auto* gaussian = std::get_if<GaussianSpec>(&layer)) return 2 * gaussian->units;
   if (const auto* convolution = std::get_if<ConvolutionSpec>(&layer)) return convolution->channels;
-  return 0;
+  return is_normalization(layer) ? channels_of(input) : 0;
+}
+
+std::int64_t state_count(const LayerSpec& layer, const Shape& input) {
+  return std::holds_alternative<BatchNormSpec>(layer) ? 2 * channels_of(input) : 0;
 }
 
 }  // namespace ae

@@ -1,5 +1,6 @@
 #include "ae/model.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -166,7 +167,8 @@ std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
                      .input_shape = shape,
                      .output_shape = output_shape(layer, shape),
                      .weights = weight_count(layer, shape),
-                     .biases = bias_count(layer)};
+                     .biases = bias_count(layer, shape),
+                     .states = state_count(layer, shape)};
     slice.inputs = element_count(slice.input_shape);
     slice.units = element_count(slice.output_shape);
     slice.weight = offset;
@@ -177,12 +179,20 @@ std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
   };
   for (std::size_t i = 0; i < spec.encoder.size(); ++i) add("encoder", i, spec.encoder[i]);
   for (std::size_t i = 0; i < spec.decoder.size(); ++i) add("decoder", i, spec.decoder[i]);
+  for (LayerSlice& slice : slices) {
+    slice.state = offset;
+    offset += aligned(slice.states);
+  }
   return slices;
 }
 
 std::int64_t parameter_floats(const ModelSpec& spec) {
   const LayerSlice last = layer_slices(spec).back();
-  return last.bias + aligned(last.biases);
+  return last.state + aligned(last.states);
+}
+
+std::int64_t trainable_floats(const ModelSpec& spec) {
+  return layer_slices(spec).front().state;
 }
 
 Model Model::initialize(const ModelSpec& spec, std::uint64_t seed) {
@@ -195,6 +205,12 @@ Model Model::initialize(const ModelSpec& spec, std::uint64_t seed) {
   for (std::size_t layer = 0; layer < layers.size(); ++layer) {
     const LayerSlice& slice = slices[layer];
     if (slice.weights == 0) continue;
+    if (is_normalization(layers[layer])) {
+      float* const variances = model.parameters.data() + slice.state + slice.states / 2;
+      std::fill_n(model.parameters.data() + slice.weight, slice.weights, 1.0F);
+      std::fill_n(variances, slice.states / 2, 1.0F);
+      continue;
+    }
     const double limit = std::sqrt(6.0 / static_cast<double>(fans(layers[layer], slice)));
     const auto scale = static_cast<float>(limit);
     float* weight = model.parameters.data() + slice.weight;

@@ -24,6 +24,8 @@ using OrderedJson = nlohmann::ordered_json;
 constexpr const char* kFormat = "ae";
 constexpr const char* kVersion = "2";
 constexpr const char* kFirstVersion = "1";
+constexpr const char* kRunningMean = ".running_mean";
+constexpr const char* kRunningVariance = ".running_var";
 
 OrderedJson to_json(const std::vector<LayerSpec>& layers) {
   OrderedJson list = OrderedJson::array();
@@ -79,6 +81,10 @@ struct FileWeight {
       c = convolution.image.channels;
       o = convolution.map.channels;
       shape = {o, c, convolution.kernel_height, convolution.kernel_width};
+    } else if (is_normalization(layer)) {
+      c = slice.weights;
+      o = 1;
+      shape = {c};
     } else {
       c = slice.inputs;
       o = slice.biases;
@@ -150,11 +156,14 @@ Model read_model(const io::TensorFile& file) {
   }
   const std::vector<LayerSpec> layers = model.spec.layers();
   const std::vector<LayerSlice> slices = layer_slices(model.spec);
-  const auto with_weights = std::count_if(
-      slices.begin(), slices.end(), [](const LayerSlice& slice) { return slice.weights > 0; });
-  if (static_cast<std::ptrdiff_t>(file.tensors.size()) != 2 * with_weights) {
+  std::size_t needed = 0;
+  for (const LayerSlice& slice : slices) {
+    needed += slice.weights > 0 ? 2U : 0U;
+    needed += slice.states > 0 ? 2U : 0U;
+  }
+  if (file.tensors.size() != needed) {
     throw Error(fmt::format("it has {} tensors, but its description needs {}", file.tensors.size(),
-                            2 * with_weights));
+                            needed));
   }
   TensorsByName tensors;
   for (const io::Tensor& tensor : file.tensors) tensors.emplace(tensor.name, &tensor);
@@ -164,8 +173,13 @@ Model read_model(const io::TensorFile& file) {
     const std::vector<float>& weight_values;
     const std::vector<float>& bias_values;
   };
+  struct FoundState {
+    std::int64_t at;
+    const std::vector<float>& values;
+  };
   // All tensors are there in full before room is made for them.
   std::vector<Found> found;
+  std::vector<FoundState> found_states;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const LayerSlice& slice = slices[i];
     if (slice.weights == 0) continue;
@@ -173,6 +187,12 @@ Model read_model(const io::TensorFile& file) {
     found.push_back({slice, weight,
                      find_tensor(tensors, slice.name + ".weight", weight.shape).values,
                      find_tensor(tensors, slice.name + ".bias", {slice.biases}).values});
+    if (slice.states == 0) continue;
+    const std::int64_t half = slice.states / 2;
+    found_states.push_back(
+        {slice.state, find_tensor(tensors, slice.name + kRunningMean, {half}).values});
+    found_states.push_back(
+        {slice.state + half, find_tensor(tensors, slice.name + kRunningVariance, {half}).values});
   }
   model.parameters.resize(static_cast<std::size_t>(parameter_floats(model.spec)));
   for (const Found& layer : found) {
@@ -180,6 +200,9 @@ Model read_model(const io::TensorFile& file) {
     std::copy(weight.begin(), weight.end(), model.parameters.begin() + layer.slice.weight);
     std::copy(layer.bias_values.begin(), layer.bias_values.end(),
               model.parameters.begin() + layer.slice.bias);
+  }
+  for (const FoundState& state : found_states) {
+    std::copy(state.values.begin(), state.values.end(), model.parameters.begin() + state.at);
   }
   return model;
 }
@@ -206,6 +229,12 @@ void save_model(const Model& model, const std::filesystem::path& path) {
     file.tensors.push_back({slice.name + ".weight", weight.shape,
                             weight.to_file(model.parameters.data() + slice.weight)});
     file.tensors.push_back({slice.name + ".bias", {slice.biases}, {bias, bias + slice.biases}});
+    if (slice.states == 0) continue;
+    const std::int64_t half = slice.states / 2;
+    const float* state = model.parameters.data() + slice.state;
+    file.tensors.push_back({slice.name + kRunningMean, {half}, {state, state + half}});
+    file.tensors.push_back(
+        {slice.name + kRunningVariance, {half}, {state + half, state + slice.states}});
   }
   io::write_safetensors(file, path);
 }

@@ -19,6 +19,7 @@ Network::Network(Backend& backend, const ModelSpec& spec, const Parameters& para
                  std::int64_t max_rows, Use use)
     : backend_(backend),
       parameters_(parameters),
+      use_(use),
       output_slice_(parameters.slices().back()),
       output_activation_(spec.output_activation()) {
   const std::vector<LayerSpec> specs = spec.layers();
@@ -31,6 +32,7 @@ Network::Network(Backend& backend, const ModelSpec& spec, const Parameters& para
     LayerPlace place{.backend = backend,
                      .parameters = parameters,
                      .slice = slices[i],
+                     .index = static_cast<std::uint32_t>(i),
                      .max_rows = max_rows,
                      .is_training = use == Use::training,
                      .is_last = i + 1 == specs.size(),
@@ -55,7 +57,7 @@ ConstMatrix Network::run(ConstMatrix x, std::size_t first, std::size_t last) {
 }
 
 Matrix Network::run_to_logits(ConstMatrix x, double x_density, const CodeDraw& draw) {
-  ForwardPass pass{.draw = draw, .x_density = x_density};
+  ForwardPass pass{.draw = draw, .is_training = use_ == Use::training, .x_density = x_density};
   for (const std::unique_ptr<Layer>& layer : layers_) {
     pass.to_logits = layer == layers_.back();
     x = layer->forward(x, pass);

@@ -30,11 +30,12 @@ class Network {
   ConstMatrix run(ConstMatrix x, std::size_t first, std::size_t last);
 
   /// All layers, the last one without bias and activation: what losses start from. `x_density` is
-  /// about what fraction of x is not zero.
+  /// about what fraction of x is not zero. In a network made for training, layers that do something
+  /// else in training do that; run() is always as after it.
   Matrix run_to_logits(ConstMatrix x, double x_density, const CodeDraw& draw = {});
 
-  /// The gradients of all parameters, laid out as they are; `logits` are of run_to_logits, with the
-  /// same draw, and are overwritten. For networks made for training.
+  /// The gradients of all trainable parameters, laid out as they are; `logits` are of
+  /// run_to_logits, with the same draw, and are overwritten. For networks made for training.
   void backward(Matrix logits, ConstMatrix target, const Objective& objective, const CodeDraw& draw,
                 float* gradients, const StepSums& sums);
 
@@ -46,6 +47,7 @@ class Network {
 
   Backend& backend_;
   const Parameters& parameters_;
+  Use use_;
   LayerSlice output_slice_;
   Activation output_activation_;
   std::vector<std::unique_ptr<Layer>> layers_;

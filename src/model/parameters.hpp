@@ -12,18 +12,22 @@ namespace ae {
 /// A model's numbers on a device, in the layout of `layer_slices`.
 class Parameters {
  public:
-  Parameters(Backend& backend, const Model& model)
-      : slices_(layer_slices(model.spec)), values_(backend, parameter_floats(model.spec)) {
-    values_.upload(model.parameters);
-  }
+  Parameters(Backend& backend, const Model& model);
 
   [[nodiscard]] const std::vector<LayerSlice>& slices() const { return slices_; }
   [[nodiscard]] float* data() const { return values_.data(); }
   [[nodiscard]] std::int64_t size() const { return values_.size(); }
+  /// How many of them, from the first on, optimisers change: gradients are of these.
+  [[nodiscard]] std::int64_t trainable() const { return trainable_; }
   void download(Model& model) const { values_.download(model.parameters); }
 
+  /// The running statistics of `other`, which no optimiser changes or averages.
+  void take_statistics(const Parameters& other);
+
  private:
+  Backend& backend_;
   std::vector<LayerSlice> slices_;
+  std::int64_t trainable_;
   DeviceArray<float> values_;
 };
 

@@ -44,9 +44,11 @@ Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const 
       x_(backend, batch_ * training.row_size()),
       noisy_(backend, options.noise.kind == Noise::none ? 0 : x_.size()),
       parameters_(backend, model),
-      gradients_(backend, parameters_.size()),
-      first_state_(backend, optimizer_states(options.optimizer.kind) > 0 ? parameters_.size() : 0),
-      second_state_(backend, optimizer_states(options.optimizer.kind) > 1 ? parameters_.size() : 0),
+      gradients_(backend, parameters_.trainable()),
+      first_state_(backend,
+                   optimizer_states(options.optimizer.kind) > 0 ? parameters_.trainable() : 0),
+      second_state_(backend,
+                    optimizer_states(options.optimizer.kind) > 1 ? parameters_.trainable() : 0),
       learning_rate_(options, steps_per_epoch_),
       network_(backend, model.spec, parameters_, batch_, Network::Use::training) {
   if (!learning_rate_.is_constant()) {
@@ -102,7 +104,7 @@ void Trainer::step(std::int64_t rows) {
                     {.loss = sums_.data(), .penalty = sums_.data() + 2, .kl = sums_.data() + 1});
   if (options_.clip_norm > 0) {
     backend_.clip_scale({.gradients = gradients_.data(),
-                         .count = parameters_.size(),
+                         .count = parameters_.trainable(),
                          .max_norm = options_.clip_norm,
                          .scale = clip_scale_.data()});
   }
@@ -111,7 +113,7 @@ void Trainer::step(std::int64_t rows) {
                            .gradients = gradients_.data(),
                            .first = first_state_.data(),
                            .second = second_state_.data(),
-                           .count = parameters_.size(),
+                           .count = parameters_.trainable(),
                            .step = step_count_.data(),
                            .learning_rates = device_rates_.data(),
                            .steps_per_epoch = steps_per_epoch_,
@@ -130,6 +132,7 @@ TrainResult Trainer::run() {
     EpochResult finished{.epoch = epoch};
     result.interrupted = !run_epoch(epoch, finished);
     if (result.interrupted) break;
+    if (average_) average_->take_statistics(parameters_);
     if (validation_) {
       const EvaluationResult held_out = validation_->run();
       finished.validation_loss = held_out.loss;
@@ -141,6 +144,7 @@ TrainResult Trainer::run() {
     if (options_.on_epoch) options_.on_epoch(finished);
   }
 
+  if (average_) average_->take_statistics(parameters_);
   outcome().download(model_);
   result.seconds = seconds_since(start);
   return result;

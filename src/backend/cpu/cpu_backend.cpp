@@ -84,6 +84,12 @@ class CpuBackend final : public Backend {
   void row_losses(const RowLosses& op) override { submit(op); }
   void corrupt_batch(const CorruptBatch& op) override { submit(op); }
   void keep_largest(const KeepLargest& op) override { submit(op); }
+  void dropout_forward(const DropoutForward& op) override { submit(op); }
+  void dropout_backward(const DropoutBackward& op) override { submit(op); }
+  void layer_norm_forward(const LayerNormForward& op) override { submit(op); }
+  void layer_norm_backward(const LayerNormBackward& op) override { submit(op); }
+  void batch_norm_forward(const BatchNormForward& op) override { submit(op); }
+  void batch_norm_backward(const BatchNormBackward& op) override { submit(op); }
   void sparsity_backward(const SparsityBackward& op) override { submit(op); }
   void gaussian_sample(const GaussianSample& op) override { submit(op); }
   void gaussian_backward(const GaussianBackward& op) override { submit(op); }

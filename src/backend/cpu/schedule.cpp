@@ -5,6 +5,7 @@
 
 #include "backend/cpu/gemm.hpp"
 #include "gaussian.hpp"
+#include "normalization.hpp"
 #include "philox.hpp"
 #include "sparsity.hpp"
 
@@ -54,6 +55,26 @@ void gather(const ResidentData& resident, const VectorKernels& kernels, const Ma
       std::copy_n(floats + row_of(i) * cols, cols, x.data + i * cols);
     }
   }
+}
+
+/// The rows from `begin` on of what dropout makes of a batch.
+void drop(const DropoutMask& mask, const ConstMatrix& from, const Matrix& to,
+          const VectorKernels& kernels, std::int64_t begin, std::int64_t rows) {
+  const std::int64_t offset = begin * to.cols;
+  kernels.drop(mask.rate, stream_of_step(mask.seed, RandomPurpose::dropout, mask.step, mask.layer),
+               offset, from.data + offset, to.data + offset, rows * to.cols);
+}
+
+/// The rows from `begin` on of what a normalisation works on, as groups.
+template <typename Operation>
+NormTile norm_tile(const Operation& op, const float* statistics, std::int64_t begin,
+                   std::int64_t rows) {
+  const std::int64_t groups = op.channels == 0 ? 0 : rows * op.x.cols / op.channels;
+  return {op.activation,
+          {op.x.data + begin * op.x.cols, groups, op.channels, op.channels},
+          op.gamma,
+          op.beta,
+          statistics};
 }
 
 /// The biases of a loss, which may repeat.
@@ -228,6 +249,47 @@ void Schedule::add(const GaussianBackward& op) {
   add_code_gradient(op, op.dz.rows, op.dz.cols, op.dz.rows, op.dh.cols, op.kl_sum);
 }
 
+/// A part of a backward pass, too.
+void Schedule::add(const DropoutBackward& op) {
+  phase_for_rows(op.dx.rows, kAnyPanel).row_operations.emplace_back(op);
+}
+
+/// As a part of a backward pass, with its sums over the batch.
+template <typename Operation>
+void Schedule::add_norm_gradient(const Operation& op) {
+  const std::int64_t rows = op.x.rows;
+  Phase& phase = phase_for_rows(rows, panel_of_rows(op.x.cols, op.channels));
+  NormGradientRows<Operation> work{op};
+  work.gamma_partial = add_column_sums(phase, rows, op.channels, op.dgamma);
+  work.beta_partial = add_column_sums(phase, rows, op.channels, op.dbeta);
+  phase.row_operations.emplace_back(work);
+}
+
+void Schedule::add(const LayerNormBackward& op) {
+  add_norm_gradient(op);
+}
+
+void Schedule::add(const BatchNormForward& op) {
+  const std::int64_t rows = op.x.rows;
+  if (op.statistics != nullptr) {
+    const std::int64_t panel_rows = panel_of_rows(op.x.cols, op.channels);
+    BatchMoments work{op};
+    work.panels = pieces(rows, panel_rows);
+    work.panel_groups = op.channels == 0 ? 0 : panel_rows * op.x.cols / op.channels;
+    work.partial = partials_.size();
+    partials_.resize(work.partial + static_cast<std::size_t>(work.panels * 2 * op.channels));
+    add_row_operation(work, rows, panel_rows).batch_moments.push_back(work);
+    new_phase(rows, kAnyPanel);
+  }
+  add_row_operation(op, rows);
+}
+
+void Schedule::add(const BatchNormBackward& op) {
+  add_norm_gradient(op);
+  if (op.dx.data == nullptr) return;
+  new_phase(op.x.rows, kAnyPanel).row_operations.emplace_back(NormInputGradientRows{op});
+}
+
 void Schedule::add(const RowLosses& op) {
   add_row_operation(op, op.z.rows);
   if (biases(op) != op.z.cols) need_scratch(op.z.cols);
@@ -279,6 +341,7 @@ void Schedule::clear() {
     phase.weight_gradients.clear();
     phase.column_sums.clear();
     phase.loss_sums.clear();
+    phase.batch_moments.clear();
     phase.updates.clear();
   }
   used_phases_ = 0;
@@ -326,9 +389,10 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
   for (const DenseBackward& op : phase.weight_gradients) stripes += stripe_count(op);
   std::int64_t columns = 0;
   for (const ColumnSums& work : phase.column_sums) columns += pieces(work.cols, kColumnsPerTask);
+  const auto moments = static_cast<std::int64_t>(phase.batch_moments.size());
   const std::int64_t losses = phase.loss_sums.empty() ? 0 : 1;
 
-  pool.for_each(stripes + columns + losses, [&](std::int64_t task) {
+  pool.for_each(stripes + columns + moments + losses, [&](std::int64_t task) {
     for (const DenseBackward& op : phase.weight_gradients) {
       if (task < stripe_count(op)) return run_weight_gradient(op, kernels, task);
       task -= stripe_count(op);
@@ -349,6 +413,7 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
       }
       task -= pieces(work.cols, kColumnsPerTask);
     }
+    if (task < moments) return join_moments(phase.batch_moments[static_cast<std::size_t>(task)]);
     // One task for all, as they may add to the same number.
     for (const LossSum& work : phase.loss_sums) {
       double sum = 0;
@@ -372,6 +437,45 @@ void Schedule::run(const ClipScaleWork& work, ThreadPool& pool, const VectorKern
   double squares = 0;
   for (std::int64_t task = 0; task < tasks; ++task) squares += partials[task];
   *op.scale = optimizers::clip_scale(squares, op.max_norm);
+}
+
+/// The batch's mean and variance from its panels', n values of each channel in panel p:
+///   μ = Σ nₚ·μₚ / N,  σ² = Σ (squaresₚ + nₚ·(μₚ - μ)²) / N.
+/// Source: Chan, Golub & LeVeque, "Algorithms for computing the sample variance", 1983.
+void Schedule::join_moments(const BatchMoments& work) const {
+  const std::int64_t channels = work.op.channels;
+  const std::int64_t groups = normalized_groups(work.op);
+  const auto count = static_cast<float>(groups);
+  float* const means = work.op.statistics;
+  float* const variances = means + channels;
+  std::fill_n(means, 2 * channels, 0.0F);
+  const auto for_panels = [&](const auto& body) {
+    for (std::int64_t panel = 0; panel < work.panels; ++panel) {
+      const std::int64_t before = panel * work.panel_groups;
+      const float* const of_panel = partials_.data() + work.partial + panel * 2 * channels;
+      body(static_cast<float>(std::min(work.panel_groups, groups - before)), of_panel,
+           of_panel + channels);
+    }
+  };
+  for_panels([&](float size, const float* panel_means, const float* /*squares*/) {
+    for (std::int64_t c = 0; c < channels; ++c) means[c] += size * panel_means[c];
+  });
+  if (groups == 0) return;
+  for (std::int64_t c = 0; c < channels; ++c) means[c] /= count;
+  for_panels([&](float size, const float* panel_means, const float* squares) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const float off = panel_means[c] - means[c];
+      variances[c] += squares[c] + size * (off * off);
+    }
+  });
+  float* const running_means = work.op.running;
+  float* const running_variances = running_means + channels;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const float unbiased = normalization::unbiased(variances[c], count);
+    variances[c] /= count;
+    running_means[c] = normalization::running(running_means[c], means[c]);
+    running_variances[c] = normalization::running(running_variances[c], unbiased);
+  }
 }
 
 void Schedule::run(const OptimizerStep& op, ThreadPool& pool, const VectorKernels& kernels) {
@@ -470,6 +574,67 @@ void Schedule::run(const GaussianSample& op, const VectorKernels& kernels, Range
                            (op.first_row + rows.begin) * latent},
                           op.mean_only, op.z.data + rows.begin * latent,
                           op.kl == nullptr ? nullptr : op.kl + rows.begin);
+}
+
+void Schedule::run(const DropoutForward& op, const VectorKernels& kernels, Range rows) {
+  drop(op.mask, op.x, op.y, kernels, rows.begin, rows.size);
+}
+
+void Schedule::run(const DropoutBackward& op, const VectorKernels& kernels, Range rows) {
+  drop(op.mask, op.dy, op.dx, kernels, rows.begin, rows.size);
+}
+
+void Schedule::run(const LayerNormForward& op, const VectorKernels& kernels, Range rows) {
+  if (op.x.size() == 0) return;
+  float* const statistics = op.statistics == nullptr
+                                ? nullptr
+                                : op.statistics + 2 * (rows.begin * op.x.cols / op.channels);
+  kernels.layer_norm(norm_tile(op, nullptr, rows.begin, rows.size),
+                     op.y.data + rows.begin * op.y.cols, statistics);
+}
+
+template <typename Operation>
+NormGradientTile Schedule::gradient_tile(const NormGradientRows<Operation>& work, Range rows) {
+  const Operation& op = work.op;
+  const std::int64_t offset = rows.begin * op.x.cols;
+  const std::int64_t partial = rows.panel * op.channels;
+  return {norm_tile(op, op.statistics, rows.begin, rows.size), op.y.data + offset,
+          op.dy.data + offset, partials_.data() + work.gamma_partial + partial,
+          partials_.data() + work.beta_partial + partial};
+}
+
+void Schedule::run(const NormGradientRows<LayerNormBackward>& work, const VectorKernels& kernels,
+                   Range rows) {
+  const LayerNormBackward& op = work.op;
+  if (op.x.size() == 0) return;
+  const std::int64_t offset = rows.begin * op.x.cols;
+  NormGradientTile tile = gradient_tile(work, rows);
+  tile.norm.statistics += 2 * (offset / op.channels);
+  kernels.layer_norm_gradient(tile, op.dx.data == nullptr ? nullptr : op.dx.data + offset);
+}
+
+void Schedule::run(const NormGradientRows<BatchNormBackward>& work, const VectorKernels& kernels,
+                   Range rows) {
+  kernels.batch_norm_gradient(gradient_tile(work, rows));
+}
+
+void Schedule::run(const BatchMoments& work, const VectorKernels& kernels, Range rows) {
+  kernels.moments(norm_tile(work.op, nullptr, rows.begin, rows.size).x,
+                  partials_.data() + work.partial + rows.panel * 2 * work.op.channels);
+}
+
+void Schedule::run(const BatchNormForward& op, const VectorKernels& kernels, Range rows) {
+  const float* const statistics = op.statistics != nullptr ? op.statistics : op.running;
+  kernels.batch_norm(norm_tile(op, statistics, rows.begin, rows.size),
+                     op.y.data + rows.begin * op.y.cols);
+}
+
+void Schedule::run(const NormInputGradientRows& work, const VectorKernels& kernels, Range rows) {
+  const BatchNormBackward& op = work.op;
+  const std::int64_t offset = rows.begin * op.x.cols;
+  kernels.batch_norm_input_gradient(norm_tile(op, op.statistics, rows.begin, rows.size), op.dgamma,
+                                    op.dbeta, static_cast<float>(normalized_groups(op)),
+                                    op.dy.data + offset, op.dx.data + offset);
 }
 
 void Schedule::run(const StatisticRows<SparsityBackward>& work, const VectorKernels& kernels,

@@ -32,7 +32,8 @@ class HostData final : public ResidentData {
 /// panel is in a core's own cache, before the next panel; only then come the weight gradients,
 /// which sum over all rows, and last the optimiser. A step is three parallel regions that way,
 /// however deep the model, instead of several for each layer, each sweeping the whole batch through
-/// memory. Only a gradient that needs means over the batch first costs a phase more.
+/// memory. Only what needs means over the batch first, some gradients and batch_norm, costs a phase
+/// more.
 ///
 /// Images are larger than other rows: where there are convolutions, panels are of a few rows only.
 /// And the weight gradient of a convolution is summed panel by panel as its turn comes, from images
@@ -56,6 +57,12 @@ class Schedule {
   void add(const CorruptBatch& op) { add_row_operation(op, op.noisy.rows); }
   void add(const KeepLargest& op) { add_row_operation(op, op.y.rows); }
   void add(const GaussianSample& op) { add_row_operation(op, op.z.rows); }
+  void add(const DropoutForward& op) { add_row_operation(op, op.y.rows); }
+  void add(const DropoutBackward& op);
+  void add(const LayerNormForward& op) { add_row_operation(op, op.y.rows); }
+  void add(const LayerNormBackward& op);
+  void add(const BatchNormForward& op);
+  void add(const BatchNormBackward& op);
   void add(const SparsityBackward& op);
   void add(const GaussianBackward& op);
   void add(const ReconstructionLoss& op);
@@ -113,6 +120,23 @@ class Schedule {
     std::size_t row_sums = 0;
     std::size_t partial = 0;
   };
+  template <typename Operation>
+  struct NormGradientRows {
+    Operation op;
+    std::size_t gamma_partial = 0;
+    std::size_t beta_partial = 0;
+  };
+  /// What batch_norm needs of the whole batch first: of each panel, [μ | Σ (x - μ)²].
+  struct BatchMoments {
+    BatchNormForward op;
+    std::size_t partial = 0;  ///< where in partials_: (panels, 2, channels)
+    std::int64_t panels = 0;
+    std::int64_t panel_groups = 0;  ///< of a panel but the last
+  };
+  /// And its gradients after the sums.
+  struct NormInputGradientRows {
+    BatchNormBackward op;
+  };
   struct ConvolutionRows {
     ForwardConvolution convolution;
     std::size_t packed = 0;  ///< where in packed_
@@ -137,7 +161,9 @@ class Schedule {
                    MaxPoolBackward, UpsampleBackward, ActivationGradientRows, CorruptBatch,
                    KeepLargest, GaussianSample, StatisticRows<SparsityBackward>,
                    StatisticRows<GaussianBackward>, CodeGradientRows<SparsityBackward>,
-                   CodeGradientRows<GaussianBackward>>;
+                   CodeGradientRows<GaussianBackward>, DropoutForward, DropoutBackward,
+                   LayerNormForward, NormGradientRows<LayerNormBackward>, BatchMoments,
+                   BatchNormForward, NormGradientRows<BatchNormBackward>, NormInputGradientRows>;
 
   /// Weights that a phase's convolutions want in another order.
   struct Packing {
@@ -154,6 +180,7 @@ class Schedule {
     std::vector<DenseBackward> weight_gradients;
     std::vector<ColumnSums> column_sums;
     std::vector<LossSum> loss_sums;
+    std::vector<BatchMoments> batch_moments;
     /// What comes last, one after the other; nothing else is added to the phase then.
     std::vector<std::variant<ClipScaleWork, OptimizerStep>> updates;
   };
@@ -177,6 +204,10 @@ class Schedule {
   void need_scratch(std::int64_t floats);
   std::size_t add_packing(Phase& phase, const DirectedConvolution& convolution, const float* w);
   template <typename Operation>
+  void add_norm_gradient(const Operation& op);
+  template <typename Operation>
+  NormGradientTile gradient_tile(const NormGradientRows<Operation>& work, Range rows);
+  template <typename Operation>
   void add_code_gradient(const Operation& op, std::int64_t rows, std::int64_t statistics,
                          std::int64_t row_sums, std::int64_t cols, double* sum);
   Phase& last_phase();
@@ -189,6 +220,16 @@ class Schedule {
   static void run(const CorruptBatch& op, const VectorKernels& kernels, Range rows);
   static void run(const KeepLargest& op, const VectorKernels& kernels, Range rows);
   static void run(const GaussianSample& op, const VectorKernels& kernels, Range rows);
+  static void run(const DropoutForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const DropoutBackward& op, const VectorKernels& kernels, Range rows);
+  static void run(const LayerNormForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const BatchNormForward& op, const VectorKernels& kernels, Range rows);
+  static void run(const NormInputGradientRows& work, const VectorKernels& kernels, Range rows);
+  void run(const NormGradientRows<LayerNormBackward>& work, const VectorKernels& kernels,
+           Range rows);
+  void run(const NormGradientRows<BatchNormBackward>& work, const VectorKernels& kernels,
+           Range rows);
+  void run(const BatchMoments& work, const VectorKernels& kernels, Range rows);
   void run(const StatisticRows<SparsityBackward>& work, const VectorKernels& kernels, Range rows);
   void run(const StatisticRows<GaussianBackward>& work, const VectorKernels& kernels, Range rows);
   void run(const CodeGradientRows<SparsityBackward>& work, const VectorKernels& kernels,
@@ -207,6 +248,7 @@ class Schedule {
 
   void run_row_operations(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_sums_over_rows(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
+  void join_moments(const BatchMoments& work) const;
   void run(const ClipScaleWork& work, ThreadPool& pool, const VectorKernels& kernels);
   static void run(const OptimizerStep& op, ThreadPool& pool, const VectorKernels& kernels);
 

@@ -9,11 +9,13 @@
 
 #include "activations.hpp"
 #include "backend/cpu/vector.hpp"
+#include "dropout.hpp"
 #include "gaussian.hpp"
 #include "losses.hpp"
 #include "math.hpp"
 #include "noise.hpp"
 #include "normal.hpp"
+#include "normalization.hpp"
 #include "optimizers.hpp"
 #include "ordering.hpp"
 #include "philox.hpp"
@@ -225,6 +227,19 @@ void corrupt(const NoiseOptions& noise, const RandomStream& stream, std::int64_t
   });
 }
 
+void drop(float probability, const RandomStream& stream, std::int64_t first, const float* from,
+          float* to, std::int64_t count) {
+  const dropout::Rate rate = dropout::rate_of(probability);
+  for_draws<std::uint32_t>(stream, first, count,
+                           [&](std::int64_t at, std::int64_t size, const std::uint32_t* words) {
+                             const float* in = from + at;
+                             float* out = to + at;
+#pragma omp simd
+                             for (std::int64_t i = 0; i < size; ++i)
+                               out[i] = dropout::value(in[i], rate, words[i]);
+                           });
+}
+
 AE_HOST_DEVICE std::uint32_t ordered_value(float value) {
   return ordered(__builtin_bit_cast(std::uint32_t, value));
 }
@@ -420,6 +435,216 @@ void gaussian_gradient(const GaussianGradientTile& tile, double* kl) {
   });
   divergences(h, kl);
 }
+
+// ── Normalisation ───────────────────────────────────────────────────────────────────────────────
+
+template <typename Formula>
+void layer_norm(const NormTile& tile, float* y, float* statistics) {
+  const std::int64_t cols = tile.x.cols;
+  const auto count = static_cast<float>(cols);
+  const float* gamma = tile.gamma;
+  const float* beta = tile.beta;
+  for (std::int64_t group = 0; group < tile.x.rows; ++group) {
+    const float* x = tile.x.data + group * cols;
+    float* out = y + group * cols;
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t c = 0; c < cols; ++c) sum += x[c];
+    const float mean = sum / count;
+    float squares = 0.0F;
+#pragma omp simd reduction(+ : squares)
+    for (std::int64_t c = 0; c < cols; ++c) squares += (x[c] - mean) * (x[c] - mean);
+    const normalization::Scale scale{mean, normalization::inverse_deviation(squares / count)};
+#pragma omp simd
+    for (std::int64_t c = 0; c < cols; ++c) {
+      out[c] = Formula::value(
+          normalization::affine(normalization::normalized(x[c], scale), gamma[c], beta[c]));
+    }
+    if (statistics != nullptr) {
+      statistics[2 * group] = scale.mean;
+      statistics[2 * group + 1] = scale.inverse_deviation;
+    }
+  }
+}
+
+void layer_norm(const NormTile& tile, float* y, float* statistics) {
+  for_activation(tile.activation,
+                 [&]<typename Formula>() { layer_norm<Formula>(tile, y, statistics); });
+}
+
+template <typename Formula>
+void layer_norm_gradient(const NormGradientTile& tile, float* dx) {
+  const std::int64_t cols = tile.norm.x.cols;
+  const auto count = static_cast<float>(cols);
+  const float* gamma = tile.norm.gamma;
+  const float* beta = tile.norm.beta;
+  float* dgamma = tile.dgamma;
+  float* dbeta = tile.dbeta;
+  for (std::int64_t c = 0; c < cols; ++c) dgamma[c] = dbeta[c] = 0.0F;
+  for (std::int64_t group = 0; group < tile.norm.x.rows; ++group) {
+    const float* x = tile.norm.x.data + group * cols;
+    const float* y = tile.y + group * cols;
+    float* dz = tile.dz + group * cols;
+    const normalization::Scale scale{tile.norm.statistics[2 * group],
+                                     tile.norm.statistics[2 * group + 1]};
+    float sum = 0.0F;
+    float product = 0.0F;
+#pragma omp simd reduction(+ : sum, product)
+    for (std::int64_t c = 0; c < cols; ++c) {
+      const float normalized = normalization::normalized(x[c], scale);
+      const float gradient =
+          dz[c] * normalization::slope<Formula>(normalized, gamma[c], beta[c], y[c]);
+      dz[c] = gradient;
+      dgamma[c] += gradient * normalized;
+      dbeta[c] += gradient;
+      sum += gamma[c] * gradient;
+      product += gamma[c] * gradient * normalized;
+    }
+    if (dx == nullptr) continue;
+    float* out = dx + group * cols;
+    const float mean_g = sum / count;
+    const float mean_product = product / count;
+#pragma omp simd
+    for (std::int64_t c = 0; c < cols; ++c) {
+      out[c] = normalization::input_gradient(
+          gamma[c] * dz[c], mean_g, normalization::normalized(x[c], scale), mean_product, scale);
+    }
+  }
+}
+
+void layer_norm_gradient(const NormGradientTile& tile, float* dx) {
+  for_activation(tile.norm.activation,
+                 [&]<typename Formula>() { layer_norm_gradient<Formula>(tile, dx); });
+}
+
+void moments(const ConstTile& x, float* moments) {
+  float* means = moments;
+  float* squares = moments + x.cols;
+  const auto count = static_cast<float>(x.rows);
+  for (std::int64_t c = 0; c < x.cols; ++c) means[c] = squares[c] = 0.0F;
+  for (std::int64_t row = 0; row < x.rows; ++row) {
+    const float* values = x.data + row * x.stride;
+#pragma omp simd
+    for (std::int64_t c = 0; c < x.cols; ++c) means[c] += values[c];
+  }
+#pragma omp simd
+  for (std::int64_t c = 0; c < x.cols; ++c) means[c] /= count;
+  for (std::int64_t row = 0; row < x.rows; ++row) {
+    const float* values = x.data + row * x.stride;
+#pragma omp simd
+    for (std::int64_t c = 0; c < x.cols; ++c) {
+      squares[c] += (values[c] - means[c]) * (values[c] - means[c]);
+    }
+  }
+}
+
+/// Channels whose scales are made together.
+constexpr std::int64_t kScales = 128;
+
+/// Calls body(begin, count, means, deviations) for stretches of the channels of [μ | σ²].
+template <typename Body>
+AE_HOST_DEVICE void for_scales(const float* statistics, std::int64_t channels, const Body& body) {
+  float inverse_deviations[kScales];
+  for (std::int64_t begin = 0; begin < channels; begin += kScales) {
+    const std::int64_t count = smaller(kScales, channels - begin);
+    const float* variances = statistics + channels + begin;
+#pragma omp simd
+    for (std::int64_t i = 0; i < count; ++i) {
+      inverse_deviations[i] = normalization::inverse_deviation(variances[i]);
+    }
+    body(begin, count, statistics + begin, inverse_deviations);
+  }
+}
+
+template <typename Formula>
+void batch_norm(const NormTile& tile, float* y) {
+  const std::int64_t cols = tile.x.cols;
+  for_scales(tile.statistics, cols,
+             [&](std::int64_t begin, std::int64_t count, const float* means,
+                 const float* inverse_deviations) {
+               const float* gamma = tile.gamma + begin;
+               const float* beta = tile.beta + begin;
+               for (std::int64_t group = 0; group < tile.x.rows; ++group) {
+                 const float* x = tile.x.data + group * cols + begin;
+                 float* out = y + group * cols + begin;
+#pragma omp simd
+                 for (std::int64_t i = 0; i < count; ++i) {
+                   const float normalized =
+                       normalization::normalized(x[i], {means[i], inverse_deviations[i]});
+                   out[i] = Formula::value(normalization::affine(normalized, gamma[i], beta[i]));
+                 }
+               }
+             });
+}
+
+void batch_norm(const NormTile& tile, float* y) {
+  for_activation(tile.activation, [&]<typename Formula>() { batch_norm<Formula>(tile, y); });
+}
+
+template <typename Formula>
+void batch_norm_gradient(const NormGradientTile& tile) {
+  const std::int64_t cols = tile.norm.x.cols;
+  for_scales(tile.norm.statistics, cols,
+             [&](std::int64_t begin, std::int64_t count, const float* means,
+                 const float* inverse_deviations) {
+               const float* gamma = tile.norm.gamma + begin;
+               const float* beta = tile.norm.beta + begin;
+               float* dgamma = tile.dgamma + begin;
+               float* dbeta = tile.dbeta + begin;
+               for (std::int64_t i = 0; i < count; ++i) dgamma[i] = dbeta[i] = 0.0F;
+               for (std::int64_t group = 0; group < tile.norm.x.rows; ++group) {
+                 const float* x = tile.norm.x.data + group * cols + begin;
+                 const float* y = tile.y + group * cols + begin;
+                 float* dz = tile.dz + group * cols + begin;
+#pragma omp simd
+                 for (std::int64_t i = 0; i < count; ++i) {
+                   const float normalized =
+                       normalization::normalized(x[i], {means[i], inverse_deviations[i]});
+                   const float gradient =
+                       dz[i] * normalization::slope<Formula>(normalized, gamma[i], beta[i], y[i]);
+                   dz[i] = gradient;
+                   dgamma[i] += gradient * normalized;
+                   dbeta[i] += gradient;
+                 }
+               }
+             });
+}
+
+void batch_norm_gradient(const NormGradientTile& tile) {
+  for_activation(tile.norm.activation,
+                 [&]<typename Formula>() { batch_norm_gradient<Formula>(tile); });
+}
+
+void batch_norm_input_gradient(const NormTile& tile, const float* dgamma, const float* dbeta,
+                               float count, const float* dz, float* dx) {
+  const std::int64_t cols = tile.x.cols;
+  for_scales(tile.statistics, cols,
+             [&](std::int64_t begin, std::int64_t size, const float* means,
+                 const float* inverse_deviations) {
+               const float* gamma = tile.gamma + begin;
+               float mean_g[kScales];
+               float mean_product[kScales];
+#pragma omp simd
+               for (std::int64_t i = 0; i < size; ++i) {
+                 mean_g[i] = gamma[i] * (dbeta[begin + i] / count);
+                 mean_product[i] = gamma[i] * (dgamma[begin + i] / count);
+               }
+               for (std::int64_t group = 0; group < tile.x.rows; ++group) {
+                 const float* x = tile.x.data + group * cols + begin;
+                 const float* gradient = dz + group * cols + begin;
+                 float* out = dx + group * cols + begin;
+#pragma omp simd
+                 for (std::int64_t i = 0; i < size; ++i) {
+                   const normalization::Scale scale{means[i], inverse_deviations[i]};
+                   out[i] = normalization::input_gradient(gamma[i] * gradient[i], mean_g[i],
+                                                          normalization::normalized(x[i], scale),
+                                                          mean_product[i], scale);
+                 }
+               }
+             });
+}
+
+// ── Updates ─────────────────────────────────────────────────────────────────────────────────────
 
 double sum_of_squares(const float* values, std::int64_t count) {
   double sum = 0;
@@ -669,6 +894,13 @@ const VectorKernels kernels{AE_TEXT(AE_ISA),
                             loss,
                             corrupt,
                             keep_largest,
+                            drop,
+                            layer_norm,
+                            layer_norm_gradient,
+                            moments,
+                            batch_norm,
+                            batch_norm_gradient,
+                            batch_norm_input_gradient,
                             sum_activations,
                             sum_divergences,
                             sparsity_gradient,

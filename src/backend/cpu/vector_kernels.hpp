@@ -51,6 +51,25 @@ struct SparsityTile {
   float* column_sums;            ///< of dz over these rows, overwritten
 };
 
+/// What LayerNormForward or BatchNormForward normalises of some rows of a batch: x, seen as
+/// contiguous groups of `cols` channels.
+struct NormTile {
+  Activation activation;
+  ConstTile x;
+  const float* gamma;
+  const float* beta;
+  const float* statistics;  ///< in the forward pass of batch_norm and in the backward passes
+};
+
+/// Its backward pass; everything is laid out like x.
+struct NormGradientTile {
+  NormTile norm;
+  const float* y;
+  float* dz;      ///< holds dy
+  float* dgamma;  ///< sums over these groups, overwritten
+  float* dbeta;
+};
+
 /// Rows of a Gaussian code h = [μ | λ], whose first normal number is number `first` of the stream.
 struct GaussianTile {
   ConstTile h;
@@ -109,6 +128,29 @@ struct VectorKernels {
 
   /// See KeepLargest; k < y.cols.
   void (*keep_largest)(std::int64_t k, const Tile& y);
+
+  /// What dropout makes of `count` values or of their gradients, the first being number `first` of
+  /// the stream; see DropoutMask.
+  void (*drop)(float rate, const RandomStream& stream, std::int64_t first, const float* from,
+               float* to, std::int64_t count);
+
+  /// y, and per group what it was normalised by, to `statistics` unless that is null.
+  void (*layer_norm)(const NormTile& tile, float* y, float* statistics);
+
+  /// dz and its sums, and dx unless that is null.
+  void (*layer_norm_gradient)(const NormGradientTile& tile, float* dx);
+
+  /// moments = [μ | Σ (x - μ)²] of the tile's columns; it has a row at least.
+  void (*moments)(const ConstTile& x, float* moments);
+
+  void (*batch_norm)(const NormTile& tile, float* y);
+
+  /// dz and its sums.
+  void (*batch_norm_gradient)(const NormGradientTile& tile);
+
+  /// dx, given dz, and dγ and dβ of the whole batch, which has `count` groups.
+  void (*batch_norm_input_gradient)(const NormTile& tile, const float* dgamma, const float* dbeta,
+                                    float count, const float* dz, float* dx);
 
   /// column_sums = Σ over the tile's rows of y, or of the divergence of a Gaussian code h.
   void (*sum_activations)(const ConstTile& y, float* column_sums);

@@ -4,6 +4,34 @@
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
+namespace {
+
+/// The part of a backward pass that both normalisations have in common.
+template <typename Backward>
+NormGradientArguments gradient_arguments(const Backward& op, bool of_channels) {
+  return {.activation = op.activation,
+          .of_channels = of_channels,
+          .x = op.x.data,
+          .gamma = op.gamma,
+          .beta = op.beta,
+          .statistics = op.statistics,
+          .y = op.y.data,
+          .dy = op.dy.data,
+          .dgamma = op.dgamma,
+          .dbeta = op.dbeta};
+}
+
+template <typename Backward>
+InputGradientArguments input_gradient_arguments(const Backward& op) {
+  return {.x = op.x.data,
+          .gamma = op.gamma,
+          .statistics = op.statistics,
+          .dz = op.dy.data,
+          .dx = op.dx.data};
+}
+
+}  // namespace
+
 DeviceData::DeviceData(Backend& backend, const Dataset& data)
     : rows_(data.rows()), row_size_(data.row_size()) {
   if (data.is_bytes()) {
@@ -193,6 +221,75 @@ void KernelBackend::keep_largest(const KeepLargest& op) {
   join();
   const Range range(*this, "keep largest");
   ae::AE_DEVICE_NAMESPACE::keep_largest(op.k, op.y.data, op.y.rows, op.y.cols, stream());
+}
+
+void KernelBackend::dropout_forward(const DropoutForward& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "dropout", op.layer);
+  drop(op.mask.rate, {op.mask.seed, op.mask.step}, op.mask.layer, op.x.data, op.y.data, op.y.size(),
+       stream());
+}
+
+void KernelBackend::dropout_backward(const DropoutBackward& op) {
+  if (planning_) return;
+  const Range range(*this, "dropout backward", op.layer);
+  drop(op.mask.rate, {op.mask.seed, op.mask.step}, op.mask.layer, op.dy.data, op.dx.data,
+       op.dx.size(), stream());
+}
+
+void KernelBackend::layer_norm_forward(const LayerNormForward& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "layer norm", op.layer);
+  layer_norm({.activation = op.activation,
+              .x = op.x.data,
+              .gamma = op.gamma,
+              .beta = op.beta,
+              .y = op.y.data,
+              .statistics = op.statistics},
+             normalized_groups(op), op.channels, stream());
+}
+
+void KernelBackend::layer_norm_backward(const LayerNormBackward& op) {
+  const std::int64_t groups = normalized_groups(op);
+  const ColumnSumScratch scratch = scratch_for(norm_scratch(groups, op.channels));
+  if (planning_) return;
+  const Range range(*this, "layer norm backward", op.layer);
+  norm_gradient(gradient_arguments(op, /*of_channels=*/false), groups, op.channels, scratch,
+                stream());
+  if (op.dx.data == nullptr) return;
+  layer_norm_gradient(input_gradient_arguments(op), groups, op.channels, stream());
+}
+
+void KernelBackend::batch_norm_forward(const BatchNormForward& op) {
+  const std::int64_t groups = normalized_groups(op);
+  const ColumnSumScratch scratch = scratch_for(norm_scratch(groups, op.channels));
+  if (planning_) return;
+  join();
+  const Range range(*this, "batch norm", op.layer);
+  if (op.statistics != nullptr) {
+    batch_statistics(op.x.data, op.statistics, op.running, groups, op.channels, scratch, stream());
+  }
+  batch_norm({.activation = op.activation,
+              .x = op.x.data,
+              .gamma = op.gamma,
+              .beta = op.beta,
+              .statistics = op.statistics != nullptr ? op.statistics : op.running,
+              .y = op.y.data},
+             groups, op.channels, stream());
+}
+
+void KernelBackend::batch_norm_backward(const BatchNormBackward& op) {
+  const std::int64_t groups = normalized_groups(op);
+  const ColumnSumScratch scratch = scratch_for(norm_scratch(groups, op.channels));
+  if (planning_) return;
+  const Range range(*this, "batch norm backward", op.layer);
+  norm_gradient(gradient_arguments(op, /*of_channels=*/true), groups, op.channels, scratch,
+                stream());
+  if (op.dx.data == nullptr) return;
+  batch_norm_gradient(input_gradient_arguments(op), op.dgamma, op.dbeta, groups, op.channels,
+                      stream());
 }
 
 void KernelBackend::sparsity_backward(const SparsityBackward& op) {

@@ -60,6 +60,12 @@ class KernelBackend : public Backend {
   void row_losses(const RowLosses& op) override;
   void corrupt_batch(const CorruptBatch& op) override;
   void keep_largest(const KeepLargest& op) override;
+  void dropout_forward(const DropoutForward& op) override;
+  void dropout_backward(const DropoutBackward& op) override;
+  void layer_norm_forward(const LayerNormForward& op) override;
+  void layer_norm_backward(const LayerNormBackward& op) override;
+  void batch_norm_forward(const BatchNormForward& op) override;
+  void batch_norm_backward(const BatchNormBackward& op) override;
   void sparsity_backward(const SparsityBackward& op) override;
   void gaussian_sample(const GaussianSample& op) override;
   void gaussian_backward(const GaussianBackward& op) override;

@@ -1,0 +1,42 @@
+#include "model/layer.hpp"
+
+namespace ae {
+
+namespace {
+
+/// Some of the values, in training.
+class DropoutLayer final : public Layer {
+ public:
+  DropoutLayer(const DropoutSpec& spec, const LayerPlace& place)
+      : Layer(place, /*owns_output=*/place.is_training), rate_(spec.rate), index_(place.index) {}
+
+  ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
+    if (!pass.is_training) return x;
+    const Matrix y = output(x.rows);
+    backend_.dropout_forward({.layer = slice_.name, .mask = mask(pass.draw), .x = x, .y = y});
+    return y;
+  }
+
+  void backward(BackwardPass& pass) override {
+    const Matrix dx = input_gradient(pass.gradient.rows);
+    backend_.dropout_backward(
+        {.layer = slice_.name, .mask = mask(pass.draw), .dy = pass.gradient, .dx = dx});
+    pass.gradient = dx;
+  }
+
+ private:
+  [[nodiscard]] DropoutMask mask(const CodeDraw& draw) const {
+    return {.rate = rate_, .seed = draw.seed, .step = draw.step, .layer = index_};
+  }
+
+  float rate_;
+  std::uint32_t index_;
+};
+
+}  // namespace
+
+std::unique_ptr<Layer> make_layer(const DropoutSpec& spec, const LayerPlace& place) {
+  return std::make_unique<DropoutLayer>(spec, place);
+}
+
+}  // namespace ae
