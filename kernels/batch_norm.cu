@@ -19,7 +19,7 @@ namespace {
 template <typename Formula, int kWidth>
 __global__ void __launch_bounds__(kColumnSumThreads)
     batch_norm_kernel(BatchNormArguments arguments, std::int64_t groups, std::int64_t channels) {
-  const std::int64_t col = (std::int64_t{blockIdx.x} * 32 + threadIdx.x) * kWidth;
+  const std::int64_t col = first_column<kWidth>();
   if (col >= channels) return;
   const ScalesOfChannels<kWidth> scales(arguments.statistics, channels, col);
   const Pack<kWidth> gamma = load_pack<kWidth>(arguments.gamma + col);

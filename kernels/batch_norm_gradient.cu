@@ -19,7 +19,7 @@ template <int kWidth>
 __global__ void __launch_bounds__(kColumnSumThreads)
     batch_norm_gradient_kernel(InputGradientArguments arguments, const float* dgamma,
                                const float* dbeta, std::int64_t groups, std::int64_t channels) {
-  const std::int64_t col = (std::int64_t{blockIdx.x} * 32 + threadIdx.x) * kWidth;
+  const std::int64_t col = first_column<kWidth>();
   if (col >= channels) return;
   const auto count = static_cast<float>(groups);
   const ScalesOfChannels<kWidth> scales(arguments.statistics, channels, col);

@@ -47,7 +47,7 @@ __device__ float sum_of_warps(float value) {
 __global__ void __launch_bounds__(kColumnSumThreads)
     batch_statistics_kernel(const float* x, float* statistics, float* running, std::int64_t groups,
                             std::int64_t channels, ColumnSumScratch scratch) {
-  const std::int64_t col = std::int64_t{blockIdx.x} * 32 + threadIdx.x;
+  const std::int64_t col = first_column<1>();
   const bool inside = col < channels;
   const Stretch stretch(groups, blockIdx.y);
 

@@ -37,7 +37,7 @@ template <typename Formula, typename Scales, int kWidth>
 __global__ void __launch_bounds__(kColumnSumThreads)
     norm_gradient_kernel(NormGradientArguments arguments, std::int64_t groups,
                          std::int64_t channels, ColumnSumScratch scratch) {
-  const std::int64_t col = (std::int64_t{blockIdx.x} * 32 + threadIdx.x) * kWidth;
+  const std::int64_t col = first_column<kWidth>();
   const std::int64_t groups_a_block = (groups + gridDim.y - 1) / gridDim.y;
   const std::int64_t first = blockIdx.y * groups_a_block;
   const std::int64_t end = first + groups_a_block < groups ? first + groups_a_block : groups;

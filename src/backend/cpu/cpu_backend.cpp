@@ -23,7 +23,9 @@ namespace {
 class ScheduledStep final : public RecordedStep {
  public:
   ScheduledStep(cpu::Schedule schedule, cpu::ThreadPool& pool, const cpu::VectorKernels& kernels)
-      : schedule_(std::move(schedule)), pool_(pool), kernels_(kernels) {}
+      : schedule_(std::move(schedule)), pool_(pool), kernels_(kernels) {
+    schedule_.make_scratch(pool);
+  }
   void replay() override { schedule_.run(pool_, kernels_); }
 
  private:

@@ -353,9 +353,13 @@ void Schedule::clear() {
 
 // ── Running ─────────────────────────────────────────────────────────────────────────────────────
 
-void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
+void Schedule::make_scratch(const ThreadPool& pool) {
   const auto scratch = static_cast<std::size_t>(pool.threads() * scratch_size_);
   if (scratch_.size() < scratch) scratch_.resize(scratch);
+}
+
+void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
+  make_scratch(pool);
   for (std::size_t i = 0; i < used_phases_; ++i) {
     const Phase& phase = phases_[i];
     run_row_operations(phase, pool, kernels);

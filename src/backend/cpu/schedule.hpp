@@ -72,6 +72,9 @@ class Schedule {
 
   void run(ThreadPool& pool, const VectorKernels& kernels);
 
+  /// Makes the memory that run() needs, so that a recorded step has it before its first replay.
+  void make_scratch(const ThreadPool& pool);
+
   /// Forgets the operations, keeps the memory.
   void clear();
 
