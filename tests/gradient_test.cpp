@@ -213,8 +213,11 @@ void check_gradients(const std::vector<std::unique_ptr<Backend>>& backends, cons
   ASSERT_GT(largest, 0.01);
 
   for (const std::unique_ptr<Backend>& backend : backends) {
+    // Only the CPU heeds hints; and the emulated device is slow.
+    const bool is_slow = backend->name().starts_with("simt");
     for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
       for (const double density_hint : {1.0, 0.2}) {
+        if (is_slow && (reduction == Reduction::sum || density_hint < 1)) continue;
         SCOPED_TRACE(backend->name() + ", " + std::string(to_string(reduction)) +
                      ", density hint " + std::to_string(density_hint));
         const double divisor = reduction == Reduction::mean ? kRows * kInputs : kRows;
