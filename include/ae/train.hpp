@@ -125,6 +125,8 @@ struct EpochResult {
   double train_loss = 0;   ///< mean over the epoch's samples, with the weights as they moved
   /// NaN where there is none:
   double validation_loss = std::numeric_limits<double>::quiet_NaN();  ///< held-out, after the epoch
+  double validation_reconstruction =
+      std::numeric_limits<double>::quiet_NaN();                ///< of that, its part
   double train_kl = std::numeric_limits<double>::quiet_NaN();  ///< variational, nats a sample
   double validation_kl = std::numeric_limits<double>::quiet_NaN();
   double penalty = std::numeric_limits<double>::quiet_NaN();  ///< see SparsityOptions

@@ -235,13 +235,16 @@ int run_train(const Arguments& arguments) {
   progress.clear();
 
   EvaluationResult test{.loss = kNone, .reconstruction = kNone, .kl = kNone};
-  if (rows.test) {
+  if (rows.test && (result.epochs.empty() || result.interrupted)) {
     test = evaluate(model, *rows.test,
                     {.loss = training.loss,
                      .reduction = training.reduction,
                      .noise = training.noise,
                      .beta = training.variational.beta},
                     training.device);
+  } else if (rows.test) {  // the last epoch ended with this very evaluation
+    const EpochResult& last = result.epochs.back();
+    test = {last.validation_loss, last.validation_reconstruction, last.validation_kl};
   }
   model.training = training_record(command, rows, spec, result, test);
   save_model(model, folder.model());

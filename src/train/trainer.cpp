@@ -136,6 +136,7 @@ TrainResult Trainer::run() {
     if (validation_) {
       const EvaluationResult held_out = validation_->run();
       finished.validation_loss = held_out.loss;
+      finished.validation_reconstruction = held_out.reconstruction;
       finished.validation_kl = held_out.kl;
     }
     require_finite(finished);
