@@ -176,7 +176,7 @@ TEST(ModelText, NormalisationsHaveTwoNumbersAChannelAndKeepTwoMore) {
   const ModelSpec plain =
       parse_model({6, 6}, {"conv 4 3x3 identity", "dense 9 identity"}, {"dense 36 sigmoid"});
   const Model without = Model::initialize(plain, 1);
-  const LayerSlice& last = layer_slices(plain).back();
+  const LayerSlice last = layer_slices(plain).back();
   EXPECT_EQ(number(slices.back().weight),
             without.parameters[static_cast<std::size_t>(last.weight)]);
 }

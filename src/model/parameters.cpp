@@ -11,11 +11,11 @@ Parameters::Parameters(Backend& backend, const Model& model)
 }
 
 void Parameters::take_statistics(const Parameters& other) {
-  std::vector<float> statistics(static_cast<std::size_t>(size() - trainable()));
-  if (statistics.empty()) return;
-  const std::size_t bytes = statistics.size() * sizeof(float);
-  backend_.download(statistics.data(), other.data() + trainable(), bytes);
-  backend_.upload(data() + trainable(), statistics.data(), bytes);
+  statistics_.resize(static_cast<std::size_t>(size() - trainable()));
+  if (statistics_.empty()) return;
+  const std::size_t bytes = statistics_.size() * sizeof(float);
+  backend_.download(statistics_.data(), other.data() + trainable(), bytes);
+  backend_.upload(data() + trainable(), statistics_.data(), bytes);
 }
 
 }  // namespace ae

@@ -29,6 +29,7 @@ class Parameters {
   std::vector<LayerSlice> slices_;
   std::int64_t trainable_;
   DeviceArray<float> values_;
+  std::vector<float> statistics_;  ///< on their way from other parameters
 };
 
 }  // namespace ae
