@@ -18,6 +18,10 @@ namespace ae::AE_DEVICE_NAMESPACE {
 
 namespace {
 
+/// On a multiprocessor: up to 85 registers a thread, which is enough. Left to itself, the compiler
+/// aims for fewer on some architectures, and spills.
+constexpr int kBlocksAtOnce = 3;
+
 /// Both sums of a column.
 template <int kWidth>
 struct Sums {
@@ -34,7 +38,7 @@ struct Sums {
 };
 
 template <typename Formula, typename Scales, int kWidth>
-__global__ void __launch_bounds__(kColumnSumThreads)
+__global__ void __launch_bounds__(kColumnSumThreads, kBlocksAtOnce)
     norm_gradient_kernel(NormGradientArguments arguments, std::int64_t groups,
                          std::int64_t channels, ColumnSumScratch scratch) {
   const std::int64_t col = first_column<kWidth>();

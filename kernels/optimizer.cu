@@ -22,6 +22,9 @@ namespace ae::AE_DEVICE_NAMESPACE {
 namespace {
 
 constexpr int kThreads = 256;
+/// On a multiprocessor: 64 registers a thread, which is enough. Left to itself, the compiler aims
+/// for fewer on some architectures, and spills.
+constexpr int kBlocksAtOnce = 4;
 constexpr int kMostBlocks = 1024;
 
 /// What the kernel needs besides the rates that stay the same; logarithms, since 1 - βᵗ =
@@ -32,7 +35,7 @@ struct Logarithms {
 };
 
 template <typename Rule, int kWidth>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce)
     optimizer_kernel(optimizers::StepRates rates, Logarithms log, OptimizerArguments arguments,
                      std::int64_t count) {
   const std::int64_t steps_done = *arguments.step;
@@ -44,6 +47,9 @@ __global__ void __launch_bounds__(kThreads)
   const float correction2 = -expm1f(t * log.beta2);
   rates.adam_rate = rates.learning_rate * sqrtf(correction2) / correction1;
 
+  // Times one changes no bit.
+  const float scale = arguments.gradient_scale == nullptr ? 1.0F : *arguments.gradient_scale;
+
   const std::int64_t stride = std::int64_t{gridDim.x} * kThreads * kWidth;
   for (std::int64_t i = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kWidth; i < count;
        i += stride) {
@@ -53,11 +59,8 @@ __global__ void __launch_bounds__(kThreads)
     Pack<kWidth> second{};
     if constexpr (Rule::kStates > 0) first = load_pack<kWidth>(arguments.first + i);
     if constexpr (Rule::kStates > 1) second = load_pack<kWidth>(arguments.second + i);
-    if (arguments.gradient_scale != nullptr) {
-      const float scale = *arguments.gradient_scale;
-      AE_UNROLL
-      for (int e = 0; e < kWidth; ++e) gradient.value[e] *= scale;
-    }
+    AE_UNROLL
+    for (int e = 0; e < kWidth; ++e) gradient.value[e] *= scale;
     for (int e = 0; e < kWidth; ++e) {
       weight.value[e] =
           Rule::updated(weight.value[e], gradient.value[e], first.value[e], second.value[e], rates);
