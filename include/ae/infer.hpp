@@ -18,6 +18,9 @@ struct EvaluationOptions {
   float beta = 1;        ///< of variational models, see VariationalOptions
 };
 
+/// As a training judges its held-out rows.
+EvaluationOptions evaluation_options(const TrainOptions& training);
+
 /// Means over samples. The noise and the draws of a variational code, one a sample, depend on the
 /// sample's row number alone.
 struct EvaluationResult {

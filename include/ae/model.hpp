@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -25,6 +26,8 @@ struct ModelSpec {
   /// The shape of one latent code, and its numbers.
   [[nodiscard]] Shape code_shape() const;
   [[nodiscard]] std::int64_t latent() const { return element_count(code_shape()); }
+  /// Which of the encoder's layers makes the code: its last, or the one that a top_k chooses from.
+  [[nodiscard]] std::size_t code_layer() const;
   /// Whether the code is a Gaussian's: the model is a variational autoencoder.
   [[nodiscard]] bool is_variational() const;
   /// The activation of what the decoder ends in.

@@ -417,6 +417,9 @@ inline const float* saved_output(const DenseBackward& op) {
   return slope_from_input(op.activation_below) ? static_cast<const float*>(op.reserve_below)
                                                : op.x.data;
 }
+inline const float* saved_output(const ActivationBackward& op) {
+  return slope_from_input(op.activation) ? static_cast<const float*>(op.reserve) : op.y.data;
+}
 inline const float* saved_output(const SparsityBackward& op) {
   return slope_from_input(op.activation) ? static_cast<const float*>(op.reserve) : op.y.data;
 }

@@ -6,7 +6,6 @@
 #include <string>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "ae/ae.hpp"
@@ -236,12 +235,7 @@ int run_train(const Arguments& arguments) {
 
   EvaluationResult test{.loss = kNone, .reconstruction = kNone, .kl = kNone};
   if (rows.test && (result.epochs.empty() || result.interrupted)) {
-    test = evaluate(model, *rows.test,
-                    {.loss = training.loss,
-                     .reduction = training.reduction,
-                     .noise = training.noise,
-                     .beta = training.variational.beta},
-                    training.device);
+    test = evaluate(model, *rows.test, evaluation_options(training), training.device);
   } else if (rows.test) {  // the last epoch ended with this very evaluation
     const EpochResult& last = result.epochs.back();
     test = {last.validation_loss, last.validation_reconstruction, last.validation_kl};
@@ -285,7 +279,10 @@ int run_train(const Arguments& arguments) {
     report::write_report(report, folder.report());
   }
 
-  const CodeStatistics codes = describe_codes(encode(model, shown, training.device), spec.latent());
+  CodeStatistics codes;
+  if (voice != Voice::quiet) {
+    codes = describe_codes(encode(model, shown, training.device), spec.latent());
+  }
   const double train_loss = result.epochs.empty() ? kNone : result.epochs.back().train_loss;
   if (voice == Voice::json) {
     print_json({{"event", "done"},

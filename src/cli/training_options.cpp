@@ -212,16 +212,13 @@ std::string learning_rate(const TrainOptions& options) {
   return text;
 }
 
-std::string loss_name(const TrainOptions& options) {
-  return fmt::format("{}, {}", full_name(options.loss), full_name(options.reduction));
-}
-
 std::string loss_name(const TrainOptions& options, const ModelSpec& spec) {
-  if (!spec.is_variational()) return loss_name(options);
-  return fmt::format(
-      "{} + {}KL, {}", full_name(options.loss),
-      options.variational.beta == 1 ? "" : fmt::format("{:g}·", options.variational.beta),
-      full_name(options.reduction));
+  std::string divergence;
+  if (spec.is_variational()) {
+    const float beta = options.variational.beta;
+    divergence = beta == 1 ? " + KL" : fmt::format(" + {:g}·KL", beta);
+  }
+  return fmt::format("{}{}, {}", full_name(options.loss), divergence, full_name(options.reduction));
 }
 
 }  // namespace ae::cli

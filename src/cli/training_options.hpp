@@ -49,10 +49,7 @@ std::string shapes_through(const ModelSpec& spec);
 /// How the learning rate moves: "0.001", "0.001, cosine to 0, 2 epochs of warm-up".
 std::string learning_rate(const TrainOptions& options);
 
-/// "binary cross-entropy, mean over all elements"
-std::string loss_name(const TrainOptions& options);
-
-/// The same with the KL divergence of a variational model.
+/// "binary cross-entropy, mean over all elements", of a variational model with "+ KL".
 std::string loss_name(const TrainOptions& options, const ModelSpec& spec);
 
 }  // namespace ae::cli

@@ -66,6 +66,11 @@ Shape ModelSpec::code_shape() const {
   return shape;
 }
 
+std::size_t ModelSpec::code_layer() const {
+  const std::size_t last = encoder.size() - 1;
+  return std::holds_alternative<TopKSpec>(encoder[last]) ? last - 1 : last;
+}
+
 bool ModelSpec::is_variational() const {
   return !encoder.empty() && std::holds_alternative<GaussianSpec>(encoder.back());
 }

@@ -5,16 +5,6 @@
 
 namespace ae {
 
-namespace {
-
-/// The layer whose activation makes the code.
-std::size_t code_layer(const ModelSpec& spec) {
-  const std::size_t last = spec.encoder.size() - 1;
-  return std::holds_alternative<TopKSpec>(spec.encoder[last]) ? last - 1 : last;
-}
-
-}  // namespace
-
 Network::Network(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
                  std::int64_t max_rows, Use use)
     : backend_(backend),
@@ -36,7 +26,7 @@ Network::Network(Backend& backend, const ModelSpec& spec, const Parameters& para
                      .max_rows = max_rows,
                      .is_training = use == Use::training,
                      .is_last = i + 1 == specs.size(),
-                     .is_code = i == code_layer(spec)};
+                     .is_code = i == spec.code_layer()};
     if (i > first_learning_) place.below = layers_.back().get();
     if (i + 1 < specs.size()) {
       if (const auto* top = std::get_if<TopKSpec>(&specs[i + 1])) place.kept_largest = top->k;

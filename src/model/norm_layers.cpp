@@ -4,14 +4,45 @@ namespace ae {
 
 namespace {
 
-/// y = activation(γ·x̂ + β), x̂ = x normalised by each sample's own values.
-class LayerNormLayer final : public Layer {
+/// y = activation(γ·x̂ + β), x̂ = x normalised by mean and variance, of which `statistics` are kept
+/// from forward to backward.
+class NormLayer : public Layer {
+ protected:
+  NormLayer(Activation activation, const LayerPlace& place, std::int64_t statistics)
+      : Layer(place, /*owns_output=*/true),
+        activation_(activation),
+        statistics_(backend_, place.is_training ? statistics : 0) {}
+
+  /// LayerNormBackward or BatchNormBackward; the pass then goes on below.
+  template <typename Operation>
+  [[nodiscard]] Operation gradients_of(BackwardPass& pass) const {
+    const Matrix dy = pass.gradient;
+    pass.gradient = input_gradient(x_.rows);
+    return {.layer = slice_.name,
+            .activation = activation_,
+            .channels = slice_.weights,
+            .x = x_,
+            .gamma = weight(),
+            .beta = bias(),
+            .y = output(x_.rows),
+            .statistics = statistics_.data(),
+            .dy = dy,
+            .dgamma = pass.gradients + slice_.weight,
+            .dbeta = pass.gradients + slice_.bias,
+            .dx = pass.gradient};
+  }
+
+  Activation activation_;
+  DeviceArray<float> statistics_;
+  ConstMatrix x_;
+};
+
+/// By each sample's own values: a mean and a scale for each of its groups of channels.
+class LayerNormLayer final : public NormLayer {
  public:
   LayerNormLayer(const LayerNormSpec& spec, const LayerPlace& place)
-      : Layer(place, /*owns_output=*/true),
-        activation_(spec.activation),
-        statistics_(backend_,
-                    place.is_training ? 2 * place.max_rows * slice_.units / slice_.weights : 0) {}
+      : NormLayer(spec.activation, place,
+                  2 * place.max_rows * place.slice.units / place.slice.weights) {}
 
   ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
     x_ = x;
@@ -28,35 +59,15 @@ class LayerNormLayer final : public Layer {
   }
 
   void backward(BackwardPass& pass) override {
-    const Matrix dx = input_gradient(x_.rows);
-    backend_.layer_norm_backward({.layer = slice_.name,
-                                  .activation = activation_,
-                                  .channels = slice_.weights,
-                                  .x = x_,
-                                  .gamma = weight(),
-                                  .beta = bias(),
-                                  .y = output(x_.rows),
-                                  .statistics = statistics_.data(),
-                                  .dy = pass.gradient,
-                                  .dgamma = pass.gradients + slice_.weight,
-                                  .dbeta = pass.gradients + slice_.bias,
-                                  .dx = dx});
-    pass.gradient = dx;
+    backend_.layer_norm_backward(gradients_of<LayerNormBackward>(pass));
   }
-
- private:
-  Activation activation_;
-  DeviceArray<float> statistics_;
-  ConstMatrix x_;
 };
 
-/// The same by each unit's or channel's values over the batch, or by what they were in training.
-class BatchNormLayer final : public Layer {
+/// By each unit's or channel's values over the batch, or by what they were in training.
+class BatchNormLayer final : public NormLayer {
  public:
   BatchNormLayer(const BatchNormSpec& spec, const LayerPlace& place)
-      : Layer(place, /*owns_output=*/true),
-        activation_(spec.activation),
-        statistics_(backend_, place.is_training ? slice_.states : 0) {}
+      : NormLayer(spec.activation, place, place.slice.states) {}
 
   ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
     x_ = x;
@@ -74,26 +85,8 @@ class BatchNormLayer final : public Layer {
   }
 
   void backward(BackwardPass& pass) override {
-    const Matrix dx = input_gradient(x_.rows);
-    backend_.batch_norm_backward({.layer = slice_.name,
-                                  .activation = activation_,
-                                  .channels = slice_.weights,
-                                  .x = x_,
-                                  .gamma = weight(),
-                                  .beta = bias(),
-                                  .y = output(x_.rows),
-                                  .statistics = statistics_.data(),
-                                  .dy = pass.gradient,
-                                  .dgamma = pass.gradients + slice_.weight,
-                                  .dbeta = pass.gradients + slice_.bias,
-                                  .dx = dx});
-    pass.gradient = dx;
+    backend_.batch_norm_backward(gradients_of<BatchNormBackward>(pass));
   }
-
- private:
-  Activation activation_;
-  DeviceArray<float> statistics_;
-  ConstMatrix x_;
 };
 
 }  // namespace

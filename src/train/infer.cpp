@@ -48,6 +48,13 @@ void require_can_evaluate(const ModelSpec& spec, const Dataset& data,
 
 }  // namespace
 
+EvaluationOptions evaluation_options(const TrainOptions& training) {
+  return {.loss = training.loss,
+          .reduction = training.reduction,
+          .noise = training.noise,
+          .beta = training.variational.beta};
+}
+
 std::vector<double> evaluate_rows(const Model& model, const Dataset& data,
                                   const EvaluationOptions& options, const DeviceOptions& device) {
   require_can_evaluate(model.spec, data, options);

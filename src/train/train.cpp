@@ -128,9 +128,7 @@ void require_in_range(const NoiseOptions& noise) {
 
 void require_code_fits(const ModelSpec& spec, const SparsityOptions& sparsity) {
   if (!sparsity.is_on()) return;
-  const std::size_t last = spec.encoder.size() - 1;
-  const bool is_chosen = std::holds_alternative<TopKSpec>(spec.encoder[last]);
-  const LayerSpec& code = spec.encoder[is_chosen ? last - 1 : last];
+  const LayerSpec& code = spec.encoder[spec.code_layer()];
   const auto* dense = std::get_if<DenseSpec>(&code);
   if (dense == nullptr) {
     throw UsageError(

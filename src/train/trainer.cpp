@@ -58,11 +58,7 @@ Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const 
   if (options.clip_norm > 0) clip_scale_ = DeviceArray<float>(backend, 1);
   if (options.ema_decay > 0) average_.emplace(backend, model);
   if (validation != nullptr) {
-    validation_.emplace(backend, model.spec, outcome(), *validation,
-                        EvaluationOptions{.loss = options.loss,
-                                          .reduction = options.reduction,
-                                          .noise = options.noise,
-                                          .beta = options.variational.beta});
+    validation_.emplace(backend, model.spec, outcome(), *validation, evaluation_options(options));
   }
   full_step_ = backend.record([this] { step(batch_); });
   const std::int64_t remainder = rows_ % batch_;

@@ -725,11 +725,10 @@ void Schedule::run(const ConvolutionGradientRows& work, const VectorKernels& ker
 /// number of repeats.
 void Schedule::run(const ActivationGradientRows& work, const VectorKernels& kernels, Range rows) {
   const ActivationBackward& op = work.op;
-  const float* saved =
-      slope_from_input(op.activation) ? static_cast<const float*>(op.reserve) : op.y.data;
   const std::int64_t offset = rows.begin * op.y.cols;
   const std::int64_t tile_rows = work.cols == 0 ? 0 : rows.size * op.y.cols / work.cols;
-  kernels.activation_gradient(op.activation, {saved + offset, tile_rows, work.cols, work.cols},
+  kernels.activation_gradient(op.activation,
+                              {saved_output(op) + offset, tile_rows, work.cols, work.cols},
                               {op.dy.data + offset, tile_rows, work.cols, work.cols}, rows.scratch);
   fold(rows.scratch, work.cols, op.channels,
        partials_.data() + work.partial + rows.panel * op.channels);

@@ -177,10 +177,8 @@ void KernelBackend::activation_backward(const ActivationBackward& op) {
   if (planning_) return;
   join();
   const Range range(*this, "activation backward", op.layer);
-  const float* saved =
-      slope_from_input(op.activation) ? static_cast<const float*>(op.reserve) : op.y.data;
-  activation_gradient(op.activation, saved, op.dy.data, rows, cols, op.dbias, scratch, stream(),
-                      op.channels);
+  activation_gradient(op.activation, saved_output(op), op.dy.data, rows, cols, op.dbias, scratch,
+                      stream(), op.channels);
 }
 
 void KernelBackend::reconstruction_loss(const ReconstructionLoss& op) {
