@@ -215,7 +215,15 @@ void Schedule::add(const DenseBackward& op) {
   const std::size_t partial = op.dbias_below == nullptr
                                   ? 0
                                   : add_column_sums(phase, op.dx.rows, op.dx.cols, op.dbias_below);
-  phase.row_operations.emplace_back(InputGradientRows{op, partial});
+  InputGradientRows work{op, partial};
+  work.has_transposed = op.dz.rows > kPanelRows;
+  if (work.has_transposed) {
+    work.transposed = packed_.size();
+    packed_.resize(work.transposed +
+                   static_cast<std::size_t>(pieces(op.w.size(), kImageSlack) * kImageSlack));
+    phase.transpositions.push_back({op.w, work.transposed});
+  }
+  phase.row_operations.emplace_back(work);
 }
 
 /// As parts of a backward pass, which overwrite nothing that its weight gradients read. What they
@@ -337,6 +345,7 @@ void Schedule::clear() {
   for (std::size_t i = 0; i < used_phases_; ++i) {
     Phase& phase = phases_[i];
     phase.packings.clear();
+    phase.transpositions.clear();
     phase.row_operations.clear();
     phase.weight_gradients.clear();
     phase.column_sums.clear();
@@ -370,12 +379,33 @@ void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
   }
 }
 
+void Schedule::run_packings(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels) {
+  const auto packings = static_cast<std::int64_t>(phase.packings.size());
+  std::int64_t stripes = 0;
+  for (const Transposition& work : phase.transpositions) stripes += pieces(work.w.rows, kStripe);
+  pool.for_each(packings + stripes, [&](std::int64_t task) {
+    if (task < packings) {
+      const Packing& packing = phase.packings[static_cast<std::size_t>(task)];
+      packing.convolution.pack(packing.w, packed_.data() + packing.packed);
+      return;
+    }
+    task -= packings;
+    for (const Transposition& work : phase.transpositions) {
+      if (task < pieces(work.w.rows, kStripe)) {
+        const std::int64_t begin = task * kStripe;
+        kernels.transpose({work.w.data + begin * work.w.cols,
+                           std::min(kStripe, work.w.rows - begin), work.w.cols, work.w.cols},
+                          packed_.data() + work.transposed + begin, work.w.rows);
+        return;
+      }
+      task -= pieces(work.w.rows, kStripe);
+    }
+  });
+}
+
 void Schedule::run_row_operations(const Phase& phase, ThreadPool& pool,
                                   const VectorKernels& kernels) {
-  pool.for_each(static_cast<std::int64_t>(phase.packings.size()), [&](std::int64_t task) {
-    const Packing& packing = phase.packings[static_cast<std::size_t>(task)];
-    packing.convolution.pack(packing.w, packed_.data() + packing.packed);
-  });
+  run_packings(phase, pool, kernels);
   const std::int64_t panel_rows = phase.panel_rows == kAnyPanel ? kPanelRows : phase.panel_rows;
   pool.for_each(pieces(phase.rows, panel_rows), [&](std::int64_t panel, std::size_t thread) {
     const std::int64_t begin = panel * panel_rows;
@@ -768,8 +798,14 @@ void Schedule::run(const InputGradientRows& work, const VectorKernels& kernels, 
   const std::int64_t inputs = op.x.cols;
   const std::int64_t units = op.dz.cols;
   float* dx = op.dx.data + rows.begin * inputs;
-  gemm(Transpose::no, Transpose::yes, rows.size, inputs, units, op.dz.data + rows.begin * units,
-       units, op.w.data, units, dx, inputs);
+  const float* const dz = op.dz.data + rows.begin * units;
+  if (work.has_transposed) {
+    gemm(Transpose::no, Transpose::no, rows.size, inputs, units, dz, units,
+         packed_.data() + work.transposed, inputs, dx, inputs);
+  } else {
+    gemm(Transpose::no, Transpose::yes, rows.size, inputs, units, dz, units, op.w.data, units, dx,
+         inputs);
+  }
   if (op.dbias_below == nullptr) return;
   kernels.activation_gradient(
       op.activation_below, {saved_output(op) + rows.begin * inputs, rows.size, inputs, inputs},

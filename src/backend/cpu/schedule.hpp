@@ -109,6 +109,8 @@ class Schedule {
   struct InputGradientRows {
     DenseBackward op;
     std::size_t partial = 0;
+    bool has_transposed = false;
+    std::size_t transposed = 0;  ///< where in packed_
   };
   /// What a gradient in the next phase needs of the whole batch.
   template <typename Operation>
@@ -175,10 +177,17 @@ class Schedule {
     std::size_t packed = 0;
   };
 
+  /// And those that its dense layers want transposed: oneDNN would do it in every panel.
+  struct Transposition {
+    ConstMatrix w;
+    std::size_t transposed = 0;
+  };
+
   struct Phase {
     std::int64_t rows = 0;
     std::int64_t panel_rows = kAnyPanel;
     std::vector<Packing> packings;
+    std::vector<Transposition> transpositions;
     std::vector<RowOperation> row_operations;
     std::vector<DenseBackward> weight_gradients;
     std::vector<ColumnSums> column_sums;
@@ -249,6 +258,7 @@ class Schedule {
   void run(const LossRows& work, const VectorKernels& kernels, Range rows);
   void run(const InputGradientRows& work, const VectorKernels& kernels, Range rows);
 
+  void run_packings(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_row_operations(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_sums_over_rows(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void join_moments(const BatchMoments& work) const;

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "activations.hpp"
 #include "backend/cpu/vector.hpp"
@@ -701,25 +702,81 @@ void optimize(const OptimizerStretch& stretch) {
   });
 }
 
+// ── Transposition ───────────────────────────────────────────────────────────────────────────────
+
+/// The lower, or from kFirst on the upper halves of both, in turn: a₀ b₀ a₁ b₁ …
+template <std::size_t kFirst, std::size_t... kLanes>
+AE_HOST_DEVICE Vector interleave(Vector a, Vector b, std::index_sequence<kLanes...> /*lanes*/) {
+  return __builtin_shufflevector(a, b,
+                                 static_cast<int>(kFirst + kLanes / 2 + kLanes % 2 * kWidth)...);
+}
+
+/// A square of kWidth × kWidth in registers: each turn interleaves rows that lie half the square
+/// apart, and after log₂ kWidth turns rows are columns.
+AE_HOST_DEVICE void transpose_square(const float* from, std::int64_t stride, float* to,
+                                     std::int64_t to_stride) {
+  constexpr auto kLanes = std::make_index_sequence<kWidth>();
+  constexpr std::size_t kHalf = kWidth / 2;
+  Vector rows[kWidth];
+  for (std::size_t i = 0; i < kWidth; ++i) {
+    rows[i] = load(from + static_cast<std::int64_t>(i) * stride);
+  }
+#pragma GCC unroll 4
+  for (std::size_t turn = 1; turn < kWidth; turn *= 2) {
+    Vector turned[kWidth];
+    for (std::size_t i = 0; i < kHalf; ++i) {
+      turned[2 * i] = interleave<0>(rows[i], rows[i + kHalf], kLanes);
+      turned[2 * i + 1] = interleave<kHalf>(rows[i], rows[i + kHalf], kLanes);
+    }
+    for (std::size_t i = 0; i < kWidth; ++i) rows[i] = turned[i];
+  }
+  for (std::size_t i = 0; i < kWidth; ++i) {
+    store(to + static_cast<std::int64_t>(i) * to_stride, rows[i]);
+  }
+}
+
+void transpose(const ConstTile& from, float* to, std::int64_t to_stride) {
+  constexpr auto kSide = static_cast<std::int64_t>(kWidth);
+  const auto one_by_one = [&](std::int64_t row, std::int64_t row_end, std::int64_t col) {
+    for (; col < from.cols; ++col) {
+      for (std::int64_t r = row; r < row_end; ++r) {
+        to[col * to_stride + r] = from.data[r * from.stride + col];
+      }
+    }
+  };
+  std::int64_t row = 0;
+  for (; row + kSide <= from.rows; row += kSide) {
+    std::int64_t col = 0;
+    for (; col + kSide <= from.cols; col += kSide) {
+      transpose_square(from.data + row * from.stride + col, from.stride, to + col * to_stride + row,
+                       to_stride);
+    }
+    one_by_one(row, row + kSide, col);
+  }
+  one_by_one(row, from.rows, 0);
+}
+
 // ── Products that skip the zeros of their left operand ──────────────────────────────────────────
 //
 // A grey digit is four-fifths black. The rows of x are short lists of (input, value) then, and
 // y = Σ value·W[input, :] needs only the rows of W they name, each a contiguous run of `units`.
 
-/// Inputs are taken in stretches of this many, so that a list fits on the stack.
+/// The most inputs that are listed at a time, so that a list fits on the stack.
 constexpr std::int64_t kStretch = 1024;
 
+template <std::int64_t kInputs>
 struct NonZeros {
   std::int64_t count;
   // Room for one vector more: lists are written a whole vector at a time.
-  std::int32_t offset[kStretch + kWidth];  ///< input · units, within the stretch
-  float value[kStretch + kWidth];
+  std::int32_t offset[kInputs + kWidth];  ///< input · units, within the stretch
+  float value[kInputs + kWidth];
 };
 
 #if defined(__AVX512F__)
 
+template <std::int64_t kInputs>
 AE_HOST_DEVICE void find_non_zeros(const float* x, std::int64_t inputs, std::int64_t units,
-                                   NonZeros& found) {
+                                   NonZeros<kInputs>& found) {
   const auto step = static_cast<std::int32_t>(units);
   __m512i offset =
       _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
@@ -757,8 +814,9 @@ struct CompressTable {
 };
 constexpr CompressTable kCompress;
 
+template <std::int64_t kInputs>
 AE_HOST_DEVICE void find_non_zeros(const float* x, std::int64_t inputs, std::int64_t units,
-                                   NonZeros& found) {
+                                   NonZeros<kInputs>& found) {
   const auto step = static_cast<std::int32_t>(units);
   __m256i offset =
       _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(step));
@@ -787,8 +845,9 @@ AE_HOST_DEVICE void find_non_zeros(const float* x, std::int64_t inputs, std::int
 
 #else
 
+template <std::int64_t kInputs>
 AE_HOST_DEVICE void find_non_zeros(const float* x, std::int64_t inputs, std::int64_t units,
-                                   NonZeros& found) {
+                                   NonZeros<kInputs>& found) {
   std::int64_t count = 0;
   for (std::int64_t i = 0; i < inputs;
        ++i) {  // no branch: an entry is overwritten unless it counts
@@ -803,8 +862,9 @@ AE_HOST_DEVICE void find_non_zeros(const float* x, std::int64_t inputs, std::int
 
 /// y[0 … kUnits) = (first ? 0 : y) + Σ value·W[input, 0 … kUnits). Two sets of accumulators, since
 /// one set would wait for each multiply-add to finish before the next.
-template <std::size_t kUnits>
-AE_HOST_DEVICE void accumulate_rows(const NonZeros& x, const float* w, bool first, float* y) {
+template <std::int64_t kUnits, std::int64_t kInputs>
+AE_HOST_DEVICE void accumulate_rows(const NonZeros<kInputs>& x, const float* w, bool first,
+                                    float* y) {
   constexpr std::size_t kVectors = kUnits / kWidth;
   Vector even[kVectors];
   Vector odd[kVectors];
@@ -829,30 +889,51 @@ AE_HOST_DEVICE void accumulate_rows(const NonZeros& x, const float* w, bool firs
   for (std::size_t v = 0; v < kVectors; ++v) store(y + v * kWidth, even[v] + odd[v]);
 }
 
-void sparse_forward(const ConstTile& x, const float* w, std::int64_t units, float* y) {
-  NonZeros non_zeros;
-  for (std::int64_t row = 0; row < x.rows; ++row) {
-    float* out = y + row * units;
+/// Calls body.template operator()<kUnits>(unit) for groups of units that make all of them together,
+/// as wide as may be.
+template <std::int64_t kWidest, typename Body>
+AE_HOST_DEVICE void for_unit_groups(std::int64_t units, const Body& body, std::int64_t unit = 0) {
+  for (; unit + kWidest <= units; unit += kWidest) body.template operator()<kWidest>(unit);
+  if constexpr (kWidest > kSparseUnits) for_unit_groups<kWidest / 2>(units, body, unit);
+}
+
+/// y (+)= x·W, for kRows rows at a time: a tile of W, of kInputs inputs and a group of units, is in
+/// the innermost cache while all of them use it.
+template <std::int64_t kRows, std::int64_t kInputs>
+AE_HOST_DEVICE void multiply(const ConstTile& x, const float* w, std::int64_t units, bool add,
+                             float* y) {
+  NonZeros<kInputs> non_zeros[static_cast<std::size_t>(kRows)];
+  for (std::int64_t row = 0; row < x.rows; row += kRows) {
+    const std::int64_t rows = x.rows - row < kRows ? x.rows - row : kRows;
     std::int64_t begin = 0;
     do {  // once even if there are no inputs: y = 0 then
-      const std::int64_t inputs = x.cols - begin < kStretch ? x.cols - begin : kStretch;
-      find_non_zeros(x.data + row * x.stride + begin, inputs, units, non_zeros);
-      const float* weights = w + begin * units;
-      std::int64_t unit = 0;
-      for (; unit + 2 * kSparseUnits <= units; unit += 2 * kSparseUnits) {
-        accumulate_rows<2 * kSparseUnits>(non_zeros, weights + unit, begin == 0, out + unit);
+      const std::int64_t inputs = x.cols - begin < kInputs ? x.cols - begin : kInputs;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        find_non_zeros(x.data + (row + r) * x.stride + begin, inputs, units, non_zeros[r]);
       }
-      for (; unit < units; unit += kSparseUnits) {
-        accumulate_rows<kSparseUnits>(non_zeros, weights + unit, begin == 0, out + unit);
-      }
-      begin += kStretch;
+      for_unit_groups<2 * kSparseUnits>(units, [&]<std::int64_t kUnits>(std::int64_t unit) {
+        for (std::int64_t r = 0; r < rows; ++r) {
+          accumulate_rows<kUnits>(non_zeros[r], w + begin * units + unit, begin == 0 && !add,
+                                  y + (row + r) * units + unit);
+        }
+      });
+      begin += kInputs;
     } while (begin < x.cols);
   }
 }
 
+void sparse_forward(const ConstTile& x, const float* w, std::int64_t units, float* y) {
+  // No wider than a group, W passes by only once.
+  if (units <= 2 * kSparseUnits) {
+    multiply<1, kStretch>(x, w, units, /*add=*/false, y);
+  } else {
+    multiply<32, 256>(x, w, units, /*add=*/false, y);
+  }
+}
+
 /// dW[input, 0 … kUnits) += value·dz[0 … kUnits) for the inputs listed.
-template <std::size_t kUnits>
-AE_HOST_DEVICE void scatter_row(const NonZeros& x, const float* dz, float* dw) {
+template <std::int64_t kUnits>
+AE_HOST_DEVICE void scatter_row(const NonZeros<kStretch>& x, const float* dz, float* dw) {
   constexpr std::size_t kVectors = kUnits / kWidth;
   Vector gradient[kVectors];
   for (std::size_t v = 0; v < kVectors; ++v) gradient[v] = load(dz + v * kWidth);
@@ -864,22 +945,45 @@ AE_HOST_DEVICE void scatter_row(const NonZeros& x, const float* dz, float* dw) {
   }
 }
 
-void sparse_weight_gradient(const ConstTile& x, const float* dz, std::int64_t units, float* dw) {
-  NonZeros non_zeros;
+/// Row by row: dW must be in the innermost cache.
+void narrow_weight_gradient(const ConstTile& x, const float* dz, std::int64_t units, float* dw) {
+  NonZeros<kStretch> non_zeros;
   for (std::int64_t i = 0; i < x.cols * units; ++i) dw[i] = 0.0F;
   for (std::int64_t begin = 0; begin < x.cols; begin += kStretch) {
     const std::int64_t inputs = x.cols - begin < kStretch ? x.cols - begin : kStretch;
-    float* gradients = dw + begin * units;
     for (std::int64_t row = 0; row < x.rows; ++row) {
       find_non_zeros(x.data + row * x.stride + begin, inputs, units, non_zeros);
-      std::int64_t unit = 0;
-      for (; unit + 2 * kSparseUnits <= units; unit += 2 * kSparseUnits) {
-        scatter_row<2 * kSparseUnits>(non_zeros, dz + row * units + unit, gradients + unit);
-      }
-      for (; unit < units; unit += kSparseUnits) {
-        scatter_row<kSparseUnits>(non_zeros, dz + row * units + unit, gradients + unit);
-      }
+      for_unit_groups<2 * kSparseUnits>(units, [&]<std::int64_t kUnits>(std::int64_t unit) {
+        scatter_row<kUnits>(non_zeros, dz + row * units + unit, dw + begin * units + unit);
+      });
     }
+  }
+}
+
+/// Input by input, as the forward product of xᵀ: sums stay in registers.
+void wide_weight_gradient(const ConstTile& x, const float* dz, std::int64_t units, float* dw) {
+  constexpr std::int64_t kInputs = 16;
+  constexpr std::int64_t kRows = 256;
+  float transposed[static_cast<std::size_t>(kInputs * kRows)];
+  std::int64_t row = 0;
+  do {  // once even if there are no rows: dW = 0 then
+    const std::int64_t rows = x.rows - row < kRows ? x.rows - row : kRows;
+    for (std::int64_t input = 0; input < x.cols; input += kInputs) {
+      const std::int64_t inputs = x.cols - input < kInputs ? x.cols - input : kInputs;
+      transpose({x.data + row * x.stride + input, rows, inputs, x.stride}, transposed, kRows);
+      multiply<kInputs, kRows>({transposed, inputs, rows, kRows}, dz + row * units, units,
+                               /*add=*/row > 0, dw + input * units);
+    }
+    row += kRows;
+  } while (row < x.rows);
+}
+
+void sparse_weight_gradient(const ConstTile& x, const float* dz, std::int64_t units, float* dw) {
+  constexpr std::int64_t kWide = 256;
+  if (units < kWide) {
+    narrow_weight_gradient(x, dz, units, dw);
+  } else {
+    wide_weight_gradient(x, dz, units, dw);
   }
 }
 
@@ -908,6 +1012,7 @@ const VectorKernels kernels{AE_TEXT(AE_ISA),
                             gaussian_gradient,
                             sum_of_squares,
                             optimize,
+                            transpose,
                             sparse_forward,
                             sparse_weight_gradient,
                             &image_kernels};
