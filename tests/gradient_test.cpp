@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <numbers>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +68,8 @@ double loss_of_element(Loss loss, double y, double t) {
       return d;
     case Loss::huber:
       return d < 1 ? d * d / 2 : d - 0.5;
+    case Loss::gaussian:
+      return d * d / 2 + std::log(2 * std::numbers::pi) / 2;
   }
   return std::numeric_limits<double>::quiet_NaN();
 }
@@ -249,7 +252,8 @@ void check_all(const std::vector<std::int64_t>& hidden) {
     check_gradients(backends, dense_autoencoder({kInputs}, hidden, activation), Loss::bce);
   }
   std::size_t turn = 0;
-  for (const Loss loss : {Loss::mse, Loss::mae, Loss::huber}) {
+  for (const Loss loss : test::kAllLosses) {
+    if (loss == Loss::bce) continue;  // above: it is of sigmoids only
     for (const Activation output : test::kAllActivations) {
       const Activation activation = test::kAllActivations[turn++ % 5];
       SCOPED_TRACE(std::string(to_string(loss)) + " of " + std::string(to_string(output)) +

@@ -358,6 +358,7 @@ losses::LossAndGradient at(const Formula& formula, float z, float t) {
 TEST(Math, ErrorsFollowTheirDefinitions) {
   using activations::Identity;
   using activations::Tanh;
+  using losses::OfOutput;
   for (float z = -30; z <= 30; z += 0.0371F) {
     for (const float t : kTargets) {
       const auto logit = static_cast<double>(z);
@@ -369,28 +370,32 @@ TEST(Math, ErrorsFollowTheirDefinitions) {
         EXPECT_NEAR(static_cast<double>(here.gradient), gradient, 0x1p-24 * 100);
       };
       const double bounded = std::min(std::max(d, -1.0), 1.0);
-      expect(at(losses::SquaredError<Tanh>{}, z, t), d * d, 2 * d * slope);
-      expect(at(losses::AbsoluteError<Tanh>{}, z, t), std::abs(d), (d > 0 ? slope : -slope));
-      expect(at(losses::Huber<Tanh>{}, z, t), std::abs(d) > 1 ? std::abs(d) - 0.5 : d * d / 2,
-             bounded * slope);
+      expect(at(OfOutput<losses::SquaredError, Tanh>{}, z, t), d * d, 2 * d * slope);
+      expect(at(OfOutput<losses::AbsoluteError, Tanh>{}, z, t), std::abs(d),
+             (d > 0 ? slope : -slope));
+      expect(at(OfOutput<losses::Huber, Tanh>{}, z, t),
+             std::abs(d) > 1 ? std::abs(d) - 0.5 : d * d / 2, bounded * slope);
+      expect(at(OfOutput<losses::Gaussian, Tanh>{}, z, t),
+             d * d / 2 + std::log(8 * std::atan(1.0)) / 2, d * slope);
 
       const float e = z - t;
-      EXPECT_FLOAT_EQ(at(losses::SquaredError<Identity>{}, z, t).loss, e * e);
-      EXPECT_FLOAT_EQ(at(losses::SquaredError<Identity>{}, z, t).gradient, 2 * e);
-      EXPECT_FLOAT_EQ(at(losses::AbsoluteError<Identity>{}, z, t).loss, std::abs(e));
-      EXPECT_FLOAT_EQ(at(losses::Huber<Identity>{}, z, t).gradient,
+      EXPECT_FLOAT_EQ(at(OfOutput<losses::SquaredError, Identity>{}, z, t).loss, e * e);
+      EXPECT_FLOAT_EQ(at(OfOutput<losses::SquaredError, Identity>{}, z, t).gradient, 2 * e);
+      EXPECT_FLOAT_EQ(at(OfOutput<losses::AbsoluteError, Identity>{}, z, t).loss, std::abs(e));
+      EXPECT_FLOAT_EQ(at(OfOutput<losses::Huber, Identity>{}, z, t).gradient,
                       std::min(std::max(e, -1.F), 1.F));
     }
   }
-  EXPECT_EQ(at(losses::AbsoluteError<Identity>{}, 0.5F, 0.5F).gradient, 0.0F);
+  EXPECT_EQ(at(OfOutput<losses::AbsoluteError, Identity>{}, 0.5F, 0.5F).gradient, 0.0F);
   const auto expect_nan = [](const auto& formula) {
     EXPECT_TRUE(std::isnan(at(formula, kNan, 0.5F).loss));
     EXPECT_TRUE(std::isnan(at(formula, kNan, 0.5F).gradient));
   };
-  expect_nan(losses::SquaredError<activations::Sigmoid>{});
-  expect_nan(losses::AbsoluteError<activations::Sigmoid>{});
-  expect_nan(losses::Huber<activations::Sigmoid>{});
-  EXPECT_TRUE(std::isnan(at(losses::SquaredError<activations::Relu>{}, kNan, 0.5F).loss));
+  expect_nan(OfOutput<losses::SquaredError, activations::Sigmoid>{});
+  expect_nan(OfOutput<losses::AbsoluteError, activations::Sigmoid>{});
+  expect_nan(OfOutput<losses::Huber, activations::Sigmoid>{});
+  expect_nan(OfOutput<losses::Gaussian, activations::Sigmoid>{});
+  EXPECT_TRUE(std::isnan(at(OfOutput<losses::SquaredError, activations::Relu>{}, kNan, 0.5F).loss));
 }
 
 TEST(Math, OptimizersMoveAgainstTheGradient) {

@@ -41,6 +41,7 @@ using test::Target;
 
 using test::kActivationsByOutput;
 using test::kAllActivations;
+using test::kAllLosses;
 
 // ── Inputs ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -97,6 +98,7 @@ std::vector<Shape3> dense_shapes() {
            Shape3{31, 111, 48},
            Shape3{5, 1025, 48},
            Shape3{3, 2051, 16},
+           Shape3{0, 20, 256},
            Shape3{65, 257, 80},
        }) {
     shapes.push_back(shape);
@@ -546,7 +548,7 @@ struct LossKind {
 std::vector<LossKind> loss_kinds() {
   std::vector<LossKind> kinds;
   for (const Activation activation : kAllActivations) {
-    for (const Loss loss : {Loss::bce, Loss::mse, Loss::mae, Loss::huber}) {
+    for (const Loss loss : kAllLosses) {
       if (loss == Loss::bce && activation != Activation::sigmoid) continue;
       kinds.push_back({loss, activation});
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <string>
 
 namespace ae::test {
@@ -294,6 +295,23 @@ Oracle::LossAndGradient Oracle::huber(Expected y, Expected slope, double target)
                          2 * u * std::abs(gradient) + precision_.smallest}};
 }
 
+/// -ln of the normal density with mean y and variance 1.
+Oracle::LossAndGradient Oracle::gaussian(Expected y, Expected slope, double target) const {
+  const double u = precision_.unit;
+  const double difference = y.value - target;
+  const double off = y.tolerance + u * std::abs(difference) + precision_.smallest;
+  const double most = std::abs(difference) + off;
+  const double density = std::exp(-difference * difference / 2) / std::sqrt(2 * std::numbers::pi);
+  // Where the density vanishes in double, its logarithm is still known.
+  const double loss = density > 1e-300
+                          ? -std::log(density)
+                          : difference * difference / 2 + std::log(2 * std::numbers::pi) / 2;
+  const double gradient = difference * slope.value;
+  return {{loss, most * off + 3 * u * loss + precision_.smallest},
+          {gradient, off * (absolute(slope) + slope.tolerance) + most * slope.tolerance +
+                         2 * u * std::abs(gradient) + precision_.smallest}};
+}
+
 Oracle::LossAndGradient Oracle::element(Loss loss, Activation activation, Expected z,
                                         double target) const {
   switch (loss) {
@@ -305,6 +323,8 @@ Oracle::LossAndGradient Oracle::element(Loss loss, Activation activation, Expect
       return absolute_error(activate(activation, z), slope(activation, z), target);
     case Loss::huber:
       return huber(activate(activation, z), slope(activation, z), target);
+    case Loss::gaussian:
+      return gaussian(activate(activation, z), slope(activation, z), target);
   }
   return {};
 }

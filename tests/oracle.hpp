@@ -20,6 +20,8 @@
 /// multiply-adds: n operations in a row are off by at most n·u of the sum of what they add up.
 namespace ae::test {
 
+inline constexpr std::array kAllLosses{Loss::bce, Loss::mse, Loss::mae, Loss::huber,
+                                       Loss::gaussian};
 inline constexpr std::array kAllActivations{
     Activation::identity, Activation::relu, Activation::sigmoid,
     Activation::tanh,     Activation::elu,  Activation::leaky_relu,
@@ -156,6 +158,7 @@ class Oracle {
   [[nodiscard]] LossAndGradient squared_error(Expected y, Expected slope, double target) const;
   [[nodiscard]] LossAndGradient absolute_error(Expected y, Expected slope, double target) const;
   [[nodiscard]] LossAndGradient huber(Expected y, Expected slope, double target) const;
+  [[nodiscard]] LossAndGradient gaussian(Expected y, Expected slope, double target) const;
   [[nodiscard]] LossAndGradient element(Loss loss, Activation activation, Expected z,
                                         double target) const;
 

@@ -14,11 +14,13 @@
 namespace ae {
 
 /// How far a reconstruction y (or its logit z) is from its target t, for one element, d = y - t.
-///   bce    -t·ln y - (1-t)·ln(1-y), computed from the logit: max(z,0) - z·t + ln(1+e^-|z|)
-///   mse    d²
-///   mae    |d|; its gradient is 0 where d is
-///   huber  d²/2 where |d| ≤ 1, |d| - 1/2 beyond (δ = 1, the frameworks' default)
-enum class Loss : std::uint8_t { bce, mse, mae, huber };
+///   bce       -t·ln y - (1-t)·ln(1-y), computed from the logit: max(z,0) - z·t + ln(1+e^-|z|)
+///   mse       d²
+///   mae       |d|; its gradient is 0 where d is
+///   huber     d²/2 where |d| ≤ 1, |d| - 1/2 beyond (δ = 1, the frameworks' default)
+///   gaussian  ½·(d² + ln 2π) = -ln N(t; y, 1): nats, of a decoder whose pixels are Gaussian
+///             (Kingma & Welling 2014, appendix C.2, with a variance of 1)
+enum class Loss : std::uint8_t { bce, mse, mae, huber, gaussian };
 
 /// What is averaged. Keras's losses are `mean`s over all elements; textbooks write
 /// (1/N)·Σ‖x-y‖², the `sum` over a sample's elements averaged over the N samples. The two differ by
@@ -185,11 +187,16 @@ struct TrainResult {
   double seconds = 0;  ///< training and validation together
 };
 
-/// Trains `model` in place. `validation` may be null. The same seed, data and device give the same
-/// bits, whatever the number of threads.
+/// What train() checks before it begins. `validation` may be null.
 /// @throws UsageError if options, model and data do not fit together (BCE without a sigmoid output,
 ///   other row sizes, sparsity of a code that is not a dense layer's); Error for values outside [0,
-///   1] with BCE, NaN, or a loss that became NaN.
+///   1] with BCE, or NaN.
+void require_trainable(const ModelSpec& spec, const Dataset& training, const Dataset* validation,
+                       const TrainOptions& options);
+
+/// Trains `model` in place. The same seed, data and device give the same bits, whatever the number
+/// of threads.
+/// @throws as require_trainable; Error for a loss that became NaN.
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
                   const TrainOptions& options);
 

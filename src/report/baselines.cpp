@@ -17,6 +17,7 @@
 #include "ae/error.hpp"
 
 #include "io/atomic_file.hpp"
+#include "losses.hpp"
 #include "report/principal_components.hpp"
 
 namespace ae::report {
@@ -45,18 +46,12 @@ double cross_entropy(double y, double t, double clip) {
 
 /// One element's loss, of an output that is clipped for BCE.
 double element_loss(Loss loss, double y, double t, double clip) {
-  const double difference = std::abs(y - t);
-  switch (loss) {
-    case Loss::bce:
-      return cross_entropy(y, t, clip);
-    case Loss::mse:
-      return difference * difference;
-    case Loss::mae:
-      return difference;
-    case Loss::huber:
-      return difference > 1 ? difference - 0.5 : difference * difference / 2;
-  }
-  return 0;
+  if (loss == Loss::bce) return cross_entropy(y, t, clip);
+  double result = 0;
+  for_formula(loss, losses::Losses{}, [&]<typename Formula>() {
+    if constexpr (Formula::kKind != Loss::bce) result = Formula::at(y, t).loss;
+  });
+  return result;
 }
 
 /// From a sum over all elements to what the reduction reports.
@@ -67,7 +62,9 @@ double reduced(double sum, Reduction reduction, const Dataset& data) {
 }
 
 double floor_sum(Loss loss, const Dataset& data) {
-  if (loss != Loss::bce) return 0;
+  if (loss != Loss::bce) {
+    return element_loss(loss, 0, 0, 0) * static_cast<double>(data.rows() * data.row_size());
+  }
   double sum = 0;
   if (data.is_bytes()) {
     std::array<std::int64_t, 256> counts{};
