@@ -73,8 +73,9 @@ TEST(NormTraining, EachRowIsByItselfAfterwards) {
   const std::vector<float> all = encode(model, data, device);
   const std::vector<float> some = encode(model, data.first(5), device);
   EXPECT_EQ(some, std::vector<float>(all.begin(), all.begin() + 5 * 8));
-  const std::vector<double> losses = evaluate_rows(model, data, {}, device);
-  const std::vector<double> again = evaluate_rows(model, data.first(5), {}, device);
+  const std::vector<double> losses = evaluate(model, data, {.per_row = true}, device).row_losses;
+  const std::vector<double> again =
+      evaluate(model, data.first(5), {.per_row = true}, device).row_losses;
   EXPECT_EQ(again, std::vector<double>(losses.begin(), losses.begin() + 5));
 }
 

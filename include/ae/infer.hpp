@@ -16,6 +16,7 @@ struct EvaluationOptions {
   Reduction reduction = Reduction::mean;
   NoiseOptions noise{};  ///< on what the encoder sees; targets are clean
   float beta = 1;        ///< of variational models, see VariationalOptions
+  bool per_row = false;  ///< whether the result has row_losses
 };
 
 /// As a training judges its held-out rows.
@@ -27,16 +28,13 @@ struct EvaluationResult {
   double loss = 0;            ///< reduced as asked; of a variational model with β·KL
   double reconstruction = 0;  ///< without it
   double kl = 0;              ///< nats a sample, whatever the reduction; NaN for other models
+  /// Each row's own loss (its mean or its sum over elements): what anomaly detection ranks by.
+  std::vector<double> row_losses{};
 };
 
 /// @throws UsageError if the rows do not fit the model; Error for data the loss does not allow.
 EvaluationResult evaluate(const Model& model, const Dataset& data,
                           const EvaluationOptions& options = {}, const DeviceOptions& device = {});
-
-/// Each row's own loss (its mean or its sum over elements): what anomaly detection ranks by.
-std::vector<double> evaluate_rows(const Model& model, const Dataset& data,
-                                  const EvaluationOptions& options = {},
-                                  const DeviceOptions& device = {});
 
 /// What a set of codes is like.
 struct CodeStatistics {

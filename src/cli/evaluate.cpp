@@ -59,7 +59,8 @@ int run_evaluate(const Arguments& arguments) {
   EvaluationOptions wanted{
       .loss = parse_loss(trained_with("loss", loss_name, "bce")),
       .reduction = parse_reduction(trained_with("reduction", reduction_name, "mean")),
-      .beta = number_of("beta", 1)};
+      .beta = number_of("beta", 1),
+      .per_row = !per_row.empty()};
   wanted.noise.kind = parse_noise(trained_with("noise", noise_name, "none"));
   wanted.noise.amount = options.given("noise-amount") ? noise_amount : number_of("noise_amount", 0);
   const Dataset rows = data.load(options, model);
@@ -67,8 +68,7 @@ int run_evaluate(const Arguments& arguments) {
   const EvaluationResult result = evaluate(model, rows, wanted, device);
   const CodeStatistics codes = describe_codes(encode(model, rows, device), model.spec.latent());
   if (!per_row.empty()) {
-    const std::vector<double> losses = evaluate_rows(model, rows, wanted, device);
-    const std::vector<float> values(losses.begin(), losses.end());
+    const std::vector<float> values(result.row_losses.begin(), result.row_losses.end());
     io::write_npy(per_row, values, {static_cast<std::int64_t>(values.size())});
   }
   if (json) {

@@ -201,6 +201,8 @@ int run_train(const Arguments& arguments) {
 
   const Rows rows = load_rows(command);
   const ModelSpec spec = command.options.model(rows.training.row_shape());
+  // Before there is anything on disk.
+  require_trainable(spec, rows.training, rows.test ? &*rows.test : nullptr, training);
   if (command.out.empty()) command.out = RunFolder::unused(command.default_folder_name());
   RunFolder folder(command.out);
   folder.write_config(options.to_toml());
@@ -238,7 +240,9 @@ int run_train(const Arguments& arguments) {
     test = evaluate(model, *rows.test, evaluation_options(training), training.device);
   } else if (rows.test) {  // the last epoch ended with this very evaluation
     const EpochResult& last = result.epochs.back();
-    test = {last.validation_loss, last.validation_reconstruction, last.validation_kl};
+    test = {.loss = last.validation_loss,
+            .reconstruction = last.validation_reconstruction,
+            .kl = last.validation_kl};
   }
   model.training = training_record(command, rows, spec, result, test);
   save_model(model, folder.model());

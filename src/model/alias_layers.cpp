@@ -12,6 +12,7 @@ class AliasLayer final : public Layer {
 
   ConstMatrix forward(ConstMatrix x, const ForwardPass& /*pass*/) override { return x; }
   void backward(BackwardPass& /*pass*/) override {}
+  [[nodiscard]] double output_density(double x_density) const override { return x_density; }
   [[nodiscard]] Matrix gradient(std::int64_t rows) const override { return input_gradient(rows); }
 };
 

@@ -8,13 +8,20 @@ namespace {
 class DropoutLayer final : public Layer {
  public:
   DropoutLayer(const DropoutSpec& spec, const LayerPlace& place)
-      : Layer(place, /*owns_output=*/place.is_training), rate_(spec.rate), index_(place.index) {}
+      : Layer(place, /*owns_output=*/place.is_training),
+        rate_(spec.rate),
+        index_(place.index),
+        is_training_(place.is_training) {}
 
   ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
     if (!pass.is_training) return x;
     const Matrix y = output(x.rows);
     backend_.dropout_forward({.layer = slice_.name, .mask = mask(pass.draw), .x = x, .y = y});
     return y;
+  }
+
+  [[nodiscard]] double output_density(double x_density) const override {
+    return is_training_ ? x_density * (1 - static_cast<double>(rate_)) : x_density;
   }
 
   void backward(BackwardPass& pass) override {
@@ -31,6 +38,7 @@ class DropoutLayer final : public Layer {
 
   float rate_;
   std::uint32_t index_;
+  bool is_training_;
 };
 
 }  // namespace

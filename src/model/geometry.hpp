@@ -1,10 +1,16 @@
 #pragma once
 
+#include <cstdint>
+
 #include "ae/layers.hpp"
 
 #include "backend/backend.hpp"
 
 namespace ae {
+
+/// The most values that a sample or what a layer makes of it may have: any that fits a machine
+/// does, and no product of two such numbers overflows.
+inline constexpr std::int64_t kMostValues = std::int64_t{1} << 24U;
 
 /// (height, width) or (height, width, channels). @throws UsageError for other shapes, naming the
 /// `layer` that wants an image.

@@ -93,6 +93,10 @@ class Layer {
     return {output_.data(), rows, slice_.units};
   }
 
+  /// About what fraction of its output is not zero, of an input of that density; 1 where nothing is
+  /// known.
+  [[nodiscard]] virtual double output_density(double /*x_density*/) const { return 1; }
+
   /// Where the layer above puts ∂loss/∂y.
   [[nodiscard]] virtual Matrix gradient(std::int64_t rows) const;
 

@@ -25,7 +25,6 @@ constexpr const char* kForms =
     "dropout P, layer_norm [ACTIVATION], batch_norm [ACTIVATION], gaussian UNITS, top_k K";
 
 /// Bounds that any layer that fits a machine keeps, and within which no size overflows.
-constexpr std::int64_t kMostUnits = std::int64_t{1} << 24U;
 constexpr std::int64_t kMostChannels = std::int64_t{1} << 16U;
 constexpr std::int64_t kLargestWindow = 255;
 
@@ -243,7 +242,7 @@ LayerSpec parse_layer(std::string_view text, Activation activation) {
   const std::string kind = words.take("its kind");
   LayerSpec layer;
   if (kind == "dense") {
-    const std::int64_t units = words.take_number("the number of units", kMostUnits);
+    const std::int64_t units = words.take_number("the number of units", kMostValues);
     layer = DenseSpec{units, take_activation(words, activation)};
   } else if (kind == "conv" || kind == "transposed_conv") {
     layer = take_convolution(words, activation, kind == "transposed_conv");
@@ -254,7 +253,7 @@ LayerSpec parse_layer(std::string_view text, Activation activation) {
   } else if (kind == "flatten") {
     layer = FlattenSpec{};
   } else if (kind == "reshape") {
-    layer = ReshapeSpec{words.take_extents("the shape, as 7x7x32,", kMostUnits)};
+    layer = ReshapeSpec{words.take_extents("the shape, as 7x7x32,", kMostValues)};
   } else if (kind == "dropout") {
     layer = DropoutSpec{words.take_probability("the probability")};
   } else if (kind == "layer_norm") {
@@ -262,9 +261,9 @@ LayerSpec parse_layer(std::string_view text, Activation activation) {
   } else if (kind == "batch_norm") {
     layer = BatchNormSpec{take_activation(words, activation)};
   } else if (kind == "gaussian") {
-    layer = GaussianSpec{words.take_number("the number of units", kMostUnits / 2)};
+    layer = GaussianSpec{words.take_number("the number of units", kMostValues / 2)};
   } else if (kind == "top_k") {
-    layer = TopKSpec{words.take_number("k", kMostUnits)};
+    layer = TopKSpec{words.take_number("k", kMostValues)};
   } else {
     words.refuse(fmt::format("there is no '{}'", kind));
   }
@@ -276,10 +275,10 @@ Shape output_shape(const LayerSpec& layer, const Shape& input) {
   Shape output = std::visit(ShapeAfter{layer, input}, layer);
   std::int64_t values = 1;
   for (const std::int64_t extent : output) {
-    if (extent < 1 || extent > kMostUnits || values * extent > kMostUnits) {
+    if (extent < 1 || extent > kMostValues || values * extent > kMostValues) {
       throw UsageError(fmt::format("'{}' would make {} of {}, it must make 1 to {} values",
                                    to_string(layer), to_string(output), to_string(input),
-                                   kMostUnits));
+                                   kMostValues));
     }
     values *= extent;
   }

@@ -93,15 +93,12 @@ std::int64_t ModelSpec::parameter_count() const {
 }
 
 void ModelSpec::validate() const {
-  // Wide enough for any autoencoder that fits a machine, small enough that no product of two widths
-  // overflows.
-  constexpr std::int64_t kWidest = std::int64_t{1} << 24U;
   if (input_shape.empty()) throw UsageError("the model's input shape has no extents, give one");
   std::int64_t values = 1;
   for (const std::int64_t extent : input_shape) {
-    if (extent < 1 || extent > kWidest || values * extent > kWidest) {
+    if (extent < 1 || extent > kMostValues || values * extent > kMostValues) {
       throw UsageError(fmt::format("the model's input shape {} must have 1 to {} values",
-                                   to_string(input_shape), kWidest));
+                                   to_string(input_shape), kMostValues));
     }
     values *= extent;
   }

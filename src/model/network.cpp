@@ -51,7 +51,7 @@ Matrix Network::run_to_logits(ConstMatrix x, double x_density, const CodeDraw& d
   for (const std::unique_ptr<Layer>& layer : layers_) {
     pass.to_logits = layer == layers_.back();
     x = layer->forward(x, pass);
-    pass.x_density = 1;
+    pass.x_density = layer->output_density(pass.x_density);
   }
   return layers_.back()->output(x.rows);
 }

@@ -26,7 +26,7 @@ Evaluation::Evaluation(Backend& backend, const ModelSpec& spec, const Parameters
       sums_(static_cast<std::size_t>(device_sums_.size())),
       kl_(static_cast<std::size_t>(device_kl_.size())) {}
 
-Evaluation::RowSums Evaluation::row_sums() {
+void Evaluation::sum_rows() {
   const std::int64_t rows = data_->rows();
   for (std::int64_t first = 0; first < rows; first += kInferenceRows) {
     const Matrix x{x_.data(), std::min(kInferenceRows, rows - first), row_size_};
@@ -49,11 +49,10 @@ Evaluation::RowSums Evaluation::row_sums() {
   }
   device_sums_.download(sums_);
   if (!kl_.empty()) device_kl_.download(kl_);
-  return {sums_, kl_};
 }
 
 EvaluationResult Evaluation::run() {
-  row_sums();
+  sum_rows();
   const double divisor = loss_divisor(options_.reduction, data_->rows(), row_size_);
   const double losses = std::accumulate(sums_.begin(), sums_.end(), 0.0);
   EvaluationResult result{.loss = losses / divisor,
@@ -63,6 +62,13 @@ EvaluationResult Evaluation::run() {
     const double kl = std::accumulate(kl_.begin(), kl_.end(), 0.0);
     result.loss += static_cast<double>(options_.beta) * kl / divisor;
     result.kl = kl / static_cast<double>(data_->rows());
+  }
+  if (options_.per_row) {
+    const double row_divisor = loss_divisor(options_.reduction, 1, row_size_);
+    for (std::size_t row = 0; row < sums_.size(); ++row) {
+      const double kl = kl_.empty() ? 0 : static_cast<double>(options_.beta) * kl_[row];
+      result.row_losses.push_back((sums_[row] + kl) / row_divisor);
+    }
   }
   return result;
 }

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "ae/infer.hpp"
@@ -26,16 +25,12 @@ class Evaluation {
   Evaluation(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
              const Dataset& data, const EvaluationOptions& options);
 
-  /// Each row's Σ loss, and its KL divergence, of variational models; empty for others.
-  struct RowSums {
-    std::span<const double> losses;
-    std::span<const double> kl;
-  };
-  RowSums row_sums();
-
   EvaluationResult run();
 
  private:
+  /// Each row's Σ loss, and its KL divergence, of variational models.
+  void sum_rows();
+
   Backend& backend_;
   EvaluationOptions options_;
   std::int64_t row_size_;

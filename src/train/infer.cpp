@@ -39,13 +39,6 @@ std::vector<float> run_layers(const Model& model, const Dataset& data, std::size
   return outputs;
 }
 
-void require_can_evaluate(const ModelSpec& spec, const Dataset& data,
-                          const EvaluationOptions& options) {
-  require_fit(spec, data);
-  require_loss_fits(spec, data, options.loss);
-  require_in_range(options.noise);
-}
-
 }  // namespace
 
 EvaluationOptions evaluation_options(const TrainOptions& training) {
@@ -55,25 +48,11 @@ EvaluationOptions evaluation_options(const TrainOptions& training) {
           .beta = training.variational.beta};
 }
 
-std::vector<double> evaluate_rows(const Model& model, const Dataset& data,
-                                  const EvaluationOptions& options, const DeviceOptions& device) {
-  require_can_evaluate(model.spec, data, options);
-  const std::unique_ptr<Backend> backend = make_backend(device);
-  const Parameters parameters(*backend, model);
-  Evaluation evaluation(*backend, model.spec, parameters, data, options);
-  const Evaluation::RowSums sums = evaluation.row_sums();
-  std::vector<double> losses(sums.losses.begin(), sums.losses.end());
-  const double divisor = loss_divisor(options.reduction, 1, data.row_size());
-  for (std::size_t row = 0; row < losses.size(); ++row) {
-    if (!sums.kl.empty()) losses[row] += static_cast<double>(options.beta) * sums.kl[row];
-    losses[row] /= divisor;
-  }
-  return losses;
-}
-
 EvaluationResult evaluate(const Model& model, const Dataset& data, const EvaluationOptions& options,
                           const DeviceOptions& device) {
-  require_can_evaluate(model.spec, data, options);
+  require_fit(model.spec, data);
+  require_loss_fits(model.spec, data, options.loss);
+  require_in_range(options.noise);
   const std::unique_ptr<Backend> backend = make_backend(device);
   const Parameters parameters(*backend, model);
   return Evaluation(*backend, model.spec, parameters, data, options).run();

@@ -11,6 +11,7 @@
 #include "ae/error.hpp"
 
 #include "backend/backend.hpp"
+#include "losses.hpp"
 #include "model/names.hpp"
 #include "optimizers.hpp"
 #include "train/evaluation.hpp"
@@ -20,8 +21,7 @@ namespace ae {
 
 namespace {
 
-constexpr Names<Loss, 4> kLosses{
-    {{Loss::bce, "bce"}, {Loss::mse, "mse"}, {Loss::mae, "mae"}, {Loss::huber, "huber"}}};
+constexpr auto kLosses = names_of(losses::Losses{});
 constexpr Names<Noise, 4> kNoises{{{Noise::none, "none"},
                                    {Noise::gaussian, "gaussian"},
                                    {Noise::masking, "masking"},
@@ -144,21 +144,26 @@ void require_code_fits(const ModelSpec& spec, const SparsityOptions& sparsity) {
   }
 }
 
-TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
-                  const TrainOptions& options) {
+void require_trainable(const ModelSpec& spec, const Dataset& training, const Dataset* validation,
+                       const TrainOptions& options) {
   options.validate();
-  model.spec.validate();
-  require_code_fits(model.spec, options.sparsity);
+  spec.validate();
+  require_code_fits(spec, options.sparsity);
   for (const Dataset* data : {&training, validation}) {
     if (data == nullptr) continue;
-    require_fit(model.spec, *data);
-    require_loss_fits(model.spec, *data, options.loss);
+    require_fit(spec, *data);
+    require_loss_fits(spec, *data, options.loss);
   }
   if (training.rows() > std::numeric_limits<std::int32_t>::max()) {
     throw Error(
         fmt::format("{} has {} rows, more than the 2147483647 that can be shuffled, use fewer",
                     training.source(), training.rows()));
   }
+}
+
+TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
+                  const TrainOptions& options) {
+  require_trainable(model.spec, training, validation, options);
   const std::unique_ptr<Backend> backend = make_backend(options.device);
   return Trainer(*backend, model, training, validation, options).run();
 }

@@ -1,6 +1,7 @@
 """The kinds of models: recipes, layers on the command line, noise, sparse and Gaussian codes."""
 
 import json
+import math
 import os
 import re
 import tomllib
@@ -107,7 +108,7 @@ class Layers(ProgramTest):
             with self.subTest(options):
                 self.fails(2, says, "train", "--data", "data.idx", "--epochs", "1", "--out", "run",
                            *options)
-                self.assertFalse(os.path.exists(self.path("run/model.safetensors")))
+                self.assertFalse(os.path.exists(self.path("run")))
 
 
 class Codes(ProgramTest):
@@ -151,6 +152,18 @@ class Codes(ProgramTest):
         self.assertRegex(text, r"test loss .*cross-entropy \+ 2·KL, summed per sample")
         self.assertRegex(text, r"KL \d+\.\d+ nats a sample")
         self.assertIsNone(self.done("--hidden", "3")["test_kl"])
+
+    def test_a_gaussian_decoder_counts_in_nats(self):
+        self.train_on("--encoder", "dense 8 relu, gaussian 3", "--loss", "gaussian", "--reduction",
+                      "sum", "--output-activation", "identity")
+        def reconstruction(*arguments):
+            line, = self.json_lines(self.ok("evaluate", "run/model.safetensors", "--data",
+                                            "test.idx", "--json", *arguments))
+            return line["reconstruction"]
+        # -ln of 16 normal densities of variance 1.
+        self.assertAlmostEqual(reconstruction(),
+                               reconstruction("--loss", "mse") / 2 + 16 / 2 * math.log(2 * math.pi),
+                               places=4)
 
     def test_the_balance_is_the_same_with_either_reduction(self):
         # Only the scale of loss and gradient differs, of which Adam knows nothing but for epsilon.
