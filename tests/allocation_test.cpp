@@ -98,7 +98,8 @@ void expect_none_in_an_epoch(const TrainOptions& options) {
         parse_model({28, 28}, {"conv 3 3x3 stride 2", "max_pool 2", "dense 30", "gaussian 5"},
                     {"dense 49", "reshape 7x7x1", "transposed_conv 2 3x3 stride 2", "upsample 2",
                      "conv 1 3x3"}),
-        parse_model({28, 28}, {"dense 20 sigmoid", "top_k 7"}, {})}) {
+        parse_model({28, 28}, {"dense 20 sigmoid", "top_k 7"}, {}),
+        parse_model({28, 28}, {"dense 20", "dense 8"}, {"dense 20 tied", "dense 784 tied"})}) {
     for (const int threads : {1, 2}) {
       const std::vector<std::size_t> counts = count_by_step(spec, threads, options);
       for (std::size_t step = 1; step < counts.size(); ++step) {

@@ -119,14 +119,16 @@ class DoubleObjective {
     return activate(activation, z);
   }
 
-  Batch affine(const Batch& batch, std::int64_t units, Activation activation) {
+  /// W of shape (inputs, units), or where it is tied, (units, inputs).
+  Batch affine(const Batch& batch, std::int64_t units, Activation activation, bool tied = false) {
+    const auto inputs = static_cast<std::int64_t>(batch.front().size());
     Batch result;
     for (const Row& x : batch) {
       Row y;
       for (std::int64_t unit = 0; unit < units; ++unit) {
         double z = bias(unit);
-        for (std::size_t i = 0; i < x.size(); ++i) {
-          z += x[i] * weight(static_cast<std::int64_t>(i) * units + unit);
+        for (std::int64_t i = 0; i < inputs; ++i) {
+          z += x[static_cast<std::size_t>(i)] * weight(tied ? unit * inputs + i : i * units + unit);
         }
         y.push_back(activated(activation, z));
       }
@@ -136,7 +138,7 @@ class DoubleObjective {
   }
 
   Batch output(const DenseSpec& layer, const Batch& batch) {
-    return affine(batch, layer.units, layer.activation);
+    return affine(batch, layer.units, layer.activation, layer.tied);
   }
 
   Batch output(const ConvolutionSpec& layer, const Batch& batch) {
@@ -530,6 +532,36 @@ std::vector<Case> cases() {
        {.sparsity = {.l1 = 0.2F, .kl = 0.4F, .rho = 0.1F}}},
       {"top k", {7}, {"dense 6 relu", "dense 5 tanh", "top_k 2"}, {}},
       {"top k with l1", {7}, {"dense 6 identity", "top_k 3"}, {}, {.sparsity = {.l1 = 0.3F}}},
+      {"tied", {7}, {"dense 5 tanh"}, {"dense 7 tied sigmoid"}},
+      {"two tied",
+       {7},
+       {"dense 6 relu", "dense 4 silu"},
+       {"dense 6 tied silu", "dense 7 tied sigmoid"}},
+      {"outer tied",
+       {7},
+       {"dense 6 relu", "dense 4 silu"},
+       {"dense 6 tanh", "dense 7 tied sigmoid"}},
+      {"inner tied",
+       {7},
+       {"dense 6 relu", "dense 4 silu"},
+       {"dense 6 tied tanh", "dense 7 sigmoid"}},
+      {"tied with norms and dropout between",
+       {7},
+       {"dropout 0.2", "dense 6 identity", "layer_norm relu", "dropout 0.3", "dense 4 silu"},
+       {"dropout 0.2", "dense 6 tied identity", "batch_norm silu", "dense 7 tied sigmoid"}},
+      {"tied with images between",
+       {4, 4},
+       {"conv 2 3x3 stride 2 tanh", "dense 5 silu"},
+       {"dense 8 tied relu", "reshape 2x2x2", "upsample 2", "conv 1 3x3 sigmoid"}},
+      {"tied beside a gaussian",
+       {7},
+       {"dense 5 tanh", "gaussian 3"},
+       {"dense 5 relu", "dense 7 tied sigmoid"}},
+      {"tied to a sparse code",
+       {7},
+       {"dense 6 identity", "top_k 3"},
+       {"dense 7 tied sigmoid"},
+       {.sparsity = {.l1 = 0.3F}}},
   };
   return all;
 }

@@ -3,6 +3,7 @@
 
 #include "ae/model.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -22,16 +23,18 @@ constexpr Activation kDefault = Activation::elu;
 
 TEST(LayerText, ComesBackAsItWas) {
   for (const char* text :
-       {"dense 128 relu", "dense 1 identity", "conv 32 3x3 relu", "conv 1 5x2 stride 3 valid tanh",
-        "conv 7 1x1 valid sigmoid", "transposed_conv 32 3x3 stride 2 relu", "max_pool 2",
-        "upsample 3", "flatten", "reshape 7x7x32", "reshape 49", "dropout 0.2", "dropout 0",
-        "layer_norm relu", "batch_norm identity", "gaussian 20", "top_k 8"}) {
+       {"dense 128 relu", "dense 1 identity", "dense 784 tied sigmoid", "conv 32 3x3 relu",
+        "conv 1 5x2 stride 3 valid tanh", "conv 7 1x1 valid sigmoid",
+        "transposed_conv 32 3x3 stride 2 relu", "max_pool 2", "upsample 3", "flatten",
+        "reshape 7x7x32", "reshape 49", "dropout 0.2", "dropout 0", "layer_norm relu",
+        "batch_norm identity", "gaussian 20", "top_k 8"}) {
     EXPECT_EQ(to_string(parse_layer(text, kDefault)), text);
   }
 }
 
 TEST(LayerText, LeavesOutWhatIsUsual) {
   EXPECT_EQ(parse_layer("dense 3", kDefault), LayerSpec(DenseSpec{3, kDefault}));
+  EXPECT_EQ(parse_layer("dense 3 tied", kDefault), LayerSpec(DenseSpec{3, kDefault, true}));
   EXPECT_EQ(parse_layer("  conv   8  3x3 ", kDefault),
             LayerSpec(ConvolutionSpec{.channels = 8, .activation = kDefault}));
   EXPECT_EQ(parse_layer("conv 8 3x3 relu same stride 2", kDefault),
@@ -49,6 +52,9 @@ TEST(LayerText, SaysWhatIsWrong) {
       {"dense 99999999999999999999", "from 1"},
       {"dense 3 relu relu", "'relu' is one word too many"},
       {"dense 3 rellu", "there is no activation 'rellu'"},
+      {"dense tied 3", "'tied'"},
+      {"dense 3 relu tied", "'tied' is one word too many"},
+      {"dense 3 tied tied", "there is no activation 'tied'"},
       {"conv 8", "the kernel"},
       {"conv 8 3", "HxW"},
       {"conv 8 3x3x3", "HxW"},
@@ -126,6 +132,50 @@ TEST(ModelText, MirrorsDenseEncoders) {
   EXPECT_EQ(parse_model({784}, {"dense 32"}, {}), dense_autoencoder({784}, {32}));
 }
 
+TEST(ModelText, MirrorsAreTiedButForAGaussians) {
+  const auto decoder = [](const std::vector<std::string>& encoder) {
+    return to_string(
+        parse_model({28, 28}, encoder, {}, Activation::tanh, Activation::sigmoid, true).decoder);
+  };
+  EXPECT_EQ(decoder({"dense 64", "dense 8"}), "dense 64 tied tanh, dense 784 tied sigmoid");
+  EXPECT_EQ(decoder({"dense 64", "gaussian 8"}), "dense 64 tanh, dense 784 tied sigmoid");
+  EXPECT_EQ(decoder({"dense 64", "top_k 8"}), "dense 784 tied sigmoid");
+  EXPECT_EQ(decoder({"gaussian 8"}), "dense 784 sigmoid");
+  EXPECT_EQ(
+      parse_model({784}, {"dense 64", "dense 32"}, {}, Activation::relu, Activation::sigmoid, true),
+      dense_autoencoder({784}, {64, 32}, Activation::relu, Activation::sigmoid, true));
+}
+
+/// Mates are counted from the two ends, whatever lies between; W is counted, and lies, once.
+TEST(ModelText, TiedLayersHaveTheirMatesWeightAndABiasOfTheirOwn) {
+  const ModelSpec spec =
+      parse_model({28, 28}, {"dense 64 identity", "layer_norm relu", "dense 32", "dense 8"},
+                  {"dense 32 tied", "dropout 0.1", "dense 64", "dense 784 tied"});
+  EXPECT_EQ(spec.parameter_count(),
+            784 * 64 + 64 + 2 * 64 + 64 * 32 + 32 + 32 * 8 + 8 + 32 + 32 * 64 + 64 + 784);
+  const std::vector<LayerSlice> slices = layer_slices(spec);
+  for (const auto& [tied, mate] : {std::pair{4U, 3U}, {7U, 0U}}) {
+    EXPECT_TRUE(slices[tied].tied);
+    EXPECT_EQ(slices[tied].weights, 0);
+    EXPECT_EQ(slices[tied].weight, slices[mate].weight);
+    EXPECT_EQ(slices[tied].biases, slices[tied].units);
+    EXPECT_GE(slices[tied].bias, slices[tied - 1].bias + slices[tied - 1].biases);
+  }
+  EXPECT_FALSE(slices[6].tied);
+  EXPECT_EQ(slices[6].weights, 32 * 64);
+  EXPECT_EQ(slices[6].bias % 16, 0);
+  EXPECT_LE(slices[7].bias + slices[7].biases, trainable_floats(spec));
+  // What is not tied begins with the numbers that it has without ties.
+  const Model tied = Model::initialize(
+      dense_autoencoder({20}, {6}, Activation::relu, Activation::sigmoid, /*tied=*/true), 3);
+  const Model plain = Model::initialize(dense_autoencoder({20}, {6}), 3);
+  EXPECT_TRUE(
+      std::equal(tied.parameters.begin(), tied.parameters.begin() + 120, plain.parameters.begin()));
+  for (auto bias = tied.parameters.begin() + 128; bias != tied.parameters.end(); ++bias) {
+    EXPECT_EQ(*bias, 0.0F);
+  }
+}
+
 TEST(ModelText, KnowsItsCode) {
   const ModelSpec variational = parse_model({28, 28}, {"dense 64", "gaussian 8"}, {});
   EXPECT_TRUE(variational.is_variational());
@@ -198,11 +248,25 @@ TEST(ModelText, RefusesWhatCannotWork) {
       {{"dense 4", "batch_norm relu", "top_k 3"}, {"dense 784"}, "must follow a dense layer"},
       {{"dense 4"}, {"dense 784", "batch_norm sigmoid"}, "must end in"},
       {{"dense 4", "batch_norm relu"}, {}, "mirror"},
+      {{"dense 4 tied"}, {"dense 784"}, "'dense 4 tied relu' stands in the encoder"},
+      {{"dense 4"}, {"dense 4 tied", "dense 784"}, "decoder.0, 'dense 4 tied relu', has no mate"},
+      {{"conv 4 3x3"}, {"dense 784 tied"}, "decoder.0, 'dense 784 tied sigmoid', has no mate"},
+      {{"gaussian 4"}, {"dense 784 tied"}, "has no mate"},
+      {{"dense 6", "dense 4"},
+       {"dense 5 tied", "dense 784"},
+       "decoder.0, 'dense 5 tied relu', takes 4 values to 5, but its mate encoder.1 takes 6 to 4"},
+      {{"dense 6", "dense 4"},
+       {"dense 784 tied"},
+       "takes 4 values to 784, but its mate encoder.0 takes 784 to 6"},
   };
   for (const auto& [encoder, decoder, says] : cases) {
     const std::string message = error_of([&] { parse_model({28, 28}, encoder, decoder); });
     EXPECT_NE(message.find(says), std::string::npos) << message;
   }
+  const std::string message = error_of([] {
+    parse_model({784}, {"dense 4"}, {"dense 784"}, Activation::relu, Activation::sigmoid, true);
+  });
+  EXPECT_NE(message.find("write 'tied' in its layers"), std::string::npos) << message;
 }
 
 TEST(CodeStatistics, AreThoseOfTheirDefinitions) {

@@ -221,6 +221,27 @@ TEST_F(SafetensorsTest, NormalisationsAreAsPyTorchHasThem) {
   EXPECT_EQ(loaded.parameters, model.parameters);
 }
 
+TEST_F(SafetensorsTest, TiedLayersHaveNoWeightOfTheirOwn) {
+  Model model = Model::initialize(
+      parse_model({6}, {"dense 5", "dense 3"}, {"dense 5 tied", "dense 6 tied"}), 5);
+  const LayerSlice last = layer_slices(model.spec).back();
+  for (std::int64_t i = 0; i < last.biases; ++i) {
+    model.parameters[static_cast<std::size_t>(last.bias + i)] = static_cast<float>(10 + i);
+  }
+  save_model(model, folder_ / "model");
+  const io::TensorFile file = io::read_safetensors(folder_ / "model");
+  std::map<std::string, io::Tensor> tensors;
+  for (const io::Tensor& tensor : file.tensors) tensors[tensor.name] = tensor;
+  EXPECT_EQ(tensors.size(), 6U);
+  EXPECT_EQ(tensors["encoder.0.weight"].shape, (Shape{5, 6}));
+  EXPECT_EQ(tensors.count("decoder.0.weight"), 0U);
+  EXPECT_EQ(tensors.count("decoder.1.weight"), 0U);
+  EXPECT_EQ(tensors["decoder.1.bias"].values, (std::vector<float>{10, 11, 12, 13, 14, 15}));
+  const Model loaded = load_model(folder_ / "model");
+  EXPECT_EQ(loaded.spec, model.spec);
+  EXPECT_EQ(loaded.parameters, model.parameters);
+}
+
 TEST_F(SafetensorsTest, EveryFlippedBitIsNoticed) {
   save_model(Model::initialize(dense_autoencoder({3}, {2}), 1), folder_ / "model");
   const std::string whole = content_of(folder_ / "model");

@@ -12,7 +12,7 @@
 /// What a model is made of. Every layer has one readable form, the same on the command line, in
 /// configuration files, in the model file and in what `ae info` prints:
 ///
-///   dense UNITS [ACTIVATION]
+///   dense UNITS [tied] [ACTIVATION]
 ///   conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
 ///   transposed_conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
 ///   max_pool N       upsample N       flatten       reshape HxWxC
@@ -44,9 +44,15 @@ std::string_view to_string(Activation activation);
 Activation parse_activation(std::string_view name);
 
 /// y = activation(x·W + b), W of shape (inputs, units). Images are flattened, channels innermost.
+///
+/// A tied layer, in a decoder, learns no W of its own: it takes the transpose of its mate's, which
+/// is the i-th dense layer of the encoder for the i-th from the decoder's end. Both then move W.
+/// Source: Vincent, Larochelle, Lajoie, Bengio & Manzagol, "Stacked denoising autoencoders", JMLR
+/// 11, 2010.
 struct DenseSpec {
   std::int64_t units = 0;
   Activation activation = Activation::identity;
+  bool tied = false;
 
   bool operator==(const DenseSpec&) const = default;
 };

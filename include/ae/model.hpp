@@ -37,8 +37,9 @@ struct ModelSpec {
   /// Trainable numbers.
   [[nodiscard]] std::int64_t parameter_count() const;
   /// @throws UsageError if there is no encoder or decoder, a layer cannot work on what the one
-  /// before makes, a code's layer is not the encoder's last, or the last layer is not a dense or
-  /// convolutional one that makes as many values as the input has.
+  /// before makes, a code's layer is not the encoder's last, a tied layer has no mate of its
+  /// widths, or the last layer is not a dense or convolutional one that makes as many values as the
+  /// input has.
   void validate() const;
 
   bool operator==(const ModelSpec&) const = default;
@@ -46,19 +47,22 @@ struct ModelSpec {
 
 /// The symmetric stack: encoder widths `hidden`, the decoder mirrors them back to the input.
 /// `activation` follows every hidden layer, the code included; `output_activation` the last one.
-/// {784}, {32} is the Keras example: 784 → 32 → 784.
+/// {784}, {32} is the Keras example: 784 → 32 → 784. `tied`: the decoder's weights are the
+/// encoder's, see DenseSpec.
 ModelSpec dense_autoencoder(Shape input_shape, const std::vector<std::int64_t>& hidden,
                             Activation activation = Activation::relu,
-                            Activation output_activation = Activation::sigmoid);
+                            Activation output_activation = Activation::sigmoid, bool tied = false);
 
 /// A model from the readable forms of its layers. Those that name no activation take `activation`,
 /// the decoder's last `output_activation`. An empty decoder mirrors an encoder of dense layers, of
-/// which the last may be a gaussian or followed by a top_k.
-/// @throws UsageError as parse_layer and ModelSpec::validate.
+/// which the last may be a gaussian or followed by a top_k; where `tied`, every layer but the one
+/// that mirrors a gaussian is tied.
+/// @throws UsageError as parse_layer and ModelSpec::validate, and if a decoder that is given is to
+/// be tied: its layers say so themselves.
 ModelSpec parse_model(Shape input_shape, const std::vector<std::string>& encoder,
                       const std::vector<std::string>& decoder,
                       Activation activation = Activation::relu,
-                      Activation output_activation = Activation::sigmoid);
+                      Activation output_activation = Activation::sigmoid, bool tied = false);
 
 /// A layer's place in a model, and where its numbers lie in `Model::parameters`.
 struct LayerSlice {
@@ -68,7 +72,8 @@ struct LayerSlice {
   std::int64_t inputs = 0;   ///< values in
   std::int64_t units = 0;    ///< values out
   std::int64_t weight = 0;   ///< offset of W, row-major in the shape that its layer documents
-  std::int64_t weights = 0;  ///< how many; 0 for layers that learn nothing
+  std::int64_t weights = 0;  ///< how many; 0 for layers that learn none
+  bool tied = false;         ///< W is the transpose of what its mate has at `weight`
   std::int64_t bias = 0;     ///< offset of b
   std::int64_t biases = 0;
   std::int64_t state = 0;   ///< offset of running means, and running variances right behind them
@@ -105,10 +110,10 @@ struct Model {
 /// Writes `model` as safetensors: tensors `encoder.0.weight`, `encoder.0.bias`, … with PyTorch's
 /// shapes, [units, inputs] of a dense layer, [out, in, height, width] of a convolution ([in, out,
 /// height, width] of a transposed one), [channels] of a normalisation, where batch_norm also has
-/// running_mean and running_var. A dense layer on an image counts its inputs channels
-/// innermost; a gaussian's units are [μ | ln σ²]. The description, `training` and a checksum go
-/// into the header's metadata. The same model gives the same bytes. The file appears whole or not
-/// at all.
+/// running_mean and running_var; a tied layer has a bias alone. A dense layer on an image counts
+/// its inputs channels innermost; a gaussian's units are [μ | ln σ²]. The description, `training`
+/// and a checksum go into the header's metadata. The same model gives the same bytes. The file
+/// appears whole or not at all.
 /// @throws Error if it cannot be written.
 void save_model(const Model& model, const std::filesystem::path& path);
 

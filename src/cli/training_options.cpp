@@ -39,6 +39,7 @@ void TrainingOptions::add_to(Options& options) {
   options.add("encoder", encoder_, "LAYERS",
               "instead: 'dense 64 tanh, gaussian 20', 'conv 32 3x3', …");
   options.add("decoder", decoder_, "LAYERS", "the same; a dense encoder is mirrored without it");
+  options.add_flag("tied", tied_, "such a mirror's weights are the encoder's, transposed");
   options.add("activation", activation_, "NAME",
               "of hidden layers: relu, elu, gelu, silu, tanh, sigmoid, …");
   options.add("output-activation", output_activation_, "NAME", "of the last layer");
@@ -92,6 +93,11 @@ void TrainingOptions::resolve(const Options& options) {
   if (encoder_.empty() && !decoder_.empty()) {
     throw UsageError("--decoder goes with --encoder, give both");
   }
+  if (tied_ && !decoder_.empty()) {
+    throw UsageError(
+        "--tied ties the decoder that mirrors the encoder, but --decoder gives another; write "
+        "'tied' in its layers instead, as 'dense 784 tied'");
+  }
   if (!encoder_.empty()) {
     if (options.given("hidden") && !hidden_.empty()) {
       throw UsageError("--hidden and --encoder both say what the encoder is, give one of them");
@@ -122,8 +128,8 @@ ModelSpec TrainingOptions::model(Shape input_shape) const {
   const Activation activation = parse_activation(activation_);
   const Activation output = parse_activation(output_activation_);
   return encoder_.empty()
-             ? dense_autoencoder(std::move(input_shape), hidden_, activation, output)
-             : parse_model(std::move(input_shape), encoder_, decoder_, activation, output);
+             ? dense_autoencoder(std::move(input_shape), hidden_, activation, output, tied_)
+             : parse_model(std::move(input_shape), encoder_, decoder_, activation, output, tied_);
 }
 
 std::string TrainingOptions::short_name() const {

@@ -34,6 +34,7 @@ struct TrainingOptions {
   std::vector<std::int64_t> hidden_ = {32};
   std::vector<std::string> encoder_;
   std::vector<std::string> decoder_;
+  bool tied_ = false;
   std::string activation_{to_string(Activation::relu)};
   std::string output_activation_{to_string(Activation::sigmoid)};
   std::string loss_{to_string(training.loss)};

@@ -47,7 +47,7 @@ class GaussianLayer final : public Layer {
                                 .dbias = pass.gradients + slice_.bias,
                                 .kl_sum = pass.sums.kl});
     pass.gradient = dh;
-    product_backward(x_, x_density_, pass);
+    product_backward(x_, x_density_, weight(), pass.gradients + slice_.weight, pass);
   }
 
  private:

@@ -4,7 +4,8 @@ namespace ae {
 
 namespace {
 
-/// y = activation(x·W + b).
+/// y = activation(x·W + b). A tied layer makes its W from its mate's in each forward pass, since
+/// that one moves between them, and has ∂W to itself until its mate's is there.
 class DenseLayer final : public Layer {
  public:
   DenseLayer(const DenseSpec& spec, const LayerPlace& place)
@@ -12,15 +13,25 @@ class DenseLayer final : public Layer {
         activation_(spec.activation),
         is_code_(place.is_code),
         kept_largest_(place.kept_largest),
-        reserve_(make_reserve(place, spec.activation)) {}
+        reserve_(make_reserve(place, spec.activation)) {
+    if (!slice_.tied) return;
+    const std::int64_t weights = slice_.inputs * slice_.units;
+    tied_weight_ = DeviceArray<float>(backend_, weights);
+    if (place.is_training) tied_gradient_ = DeviceArray<float>(backend_, weights);
+  }
 
   ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
     x_ = x;
     x_density_ = pass.x_density;
     const Matrix y = output(x.rows);
+    if (slice_.tied) {
+      backend_.transpose({.layer = slice_.name,
+                          .from = {weight(), slice_.units, slice_.inputs},
+                          .to = {tied_weight_.data(), slice_.inputs, slice_.units}});
+    }
     backend_.dense_forward({.layer = slice_.name,
                             .x = x,
-                            .w = {weight(), slice_.inputs, slice_.units},
+                            .w = {w(), slice_.inputs, slice_.units},
                             .bias = pass.to_logits ? nullptr : bias(),
                             .activation = pass.to_logits ? Activation::identity : activation_,
                             .y = y,
@@ -32,7 +43,16 @@ class DenseLayer final : public Layer {
 
   void backward(BackwardPass& pass) override {
     if (!pass.is_differentiated) differentiate(pass);
-    product_backward(x_, x_density_, pass);
+    product_backward(x_, x_density_, w(),
+                     slice_.tied ? tied_gradient_.data() : pass.gradients + slice_.weight, pass);
+  }
+
+  void add_to_mate(float* gradients) const override {
+    if (!slice_.tied) return;
+    backend_.transpose({.layer = slice_.name,
+                        .from = {tied_gradient_.data(), slice_.inputs, slice_.units},
+                        .to = {gradients + slice_.weight, slice_.units, slice_.inputs},
+                        .add = true});
   }
 
   [[nodiscard]] std::optional<Activated> activated(const Objective& objective) const override {
@@ -41,6 +61,8 @@ class DenseLayer final : public Layer {
   }
 
  private:
+  [[nodiscard]] const float* w() const { return slice_.tied ? tied_weight_.data() : weight(); }
+
   [[nodiscard]] bool is_sparse(const Objective& objective) const {
     return kept_largest_ > 0 || (is_code_ && objective.sparsity.is_on());
   }
@@ -73,6 +95,8 @@ class DenseLayer final : public Layer {
   bool is_code_;
   std::int64_t kept_largest_;
   DeviceArray<std::byte> reserve_;
+  DeviceArray<float> tied_weight_;    ///< of a tied layer, (inputs, units)
+  DeviceArray<float> tied_gradient_;  ///< and its gradient
   ConstMatrix x_;
   double x_density_ = 1;
 };

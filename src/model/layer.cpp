@@ -25,12 +25,13 @@ DeviceArray<std::byte> Layer::make_reserve(const LayerPlace& place, Activation a
   return {backend_, static_cast<std::int64_t>(bytes)};
 }
 
-void Layer::product_backward(ConstMatrix x, double x_density, BackwardPass& pass) const {
+void Layer::product_backward(ConstMatrix x, double x_density, const float* w, float* dw,
+                             BackwardPass& pass) const {
   DenseBackward op{.layer = slice_.name,
                    .x = x,
-                   .w = {weight(), slice_.inputs, slice_.biases},
+                   .w = {w, slice_.inputs, slice_.biases},
                    .dz = pass.gradient,
-                   .dw = {pass.gradients + slice_.weight, slice_.inputs, slice_.biases},
+                   .dw = {dw, slice_.inputs, slice_.biases},
                    .dx = input_gradient(x.rows),
                    .x_density = x_density};
   pass.is_differentiated = false;

@@ -89,6 +89,9 @@ class Layer {
   /// one to reach.
   virtual void backward(BackwardPass& pass) = 0;
 
+  /// After the backward passes of all layers: a tied one adds its ∂W to its mate's.
+  virtual void add_to_mate(float* /*gradients*/) const {}
+
   [[nodiscard]] Matrix output(std::int64_t rows) const {
     return {output_.data(), rows, slice_.units};
   }
@@ -123,9 +126,10 @@ class Layer {
   }
   [[nodiscard]] DeviceArray<std::byte> make_reserve(const LayerPlace& place,
                                                     Activation activation) const;
-  /// For z = x·W + b, given pass.gradient = ∂loss/∂z: ∂W, and ∂x through the activation below where
-  /// that can be done at once.
-  void product_backward(ConstMatrix x, double x_density, BackwardPass& pass) const;
+  /// For z = x·W + b, given pass.gradient = ∂loss/∂z: dw = ∂W, and ∂x through the activation below
+  /// where that can be done at once.
+  void product_backward(ConstMatrix x, double x_density, const float* w, float* dw,
+                        BackwardPass& pass) const;
 
   Backend& backend_;
   const Parameters& parameters_;

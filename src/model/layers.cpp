@@ -20,7 +20,8 @@ constexpr auto kActivations = names_of(activations::Activations{});
 constexpr Names<Padding, 2> kPaddings{{{Padding::same, "same"}, {Padding::valid, "valid"}}};
 
 constexpr const char* kForms =
-    "layers are: dense UNITS [ACTIVATION], conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION], "
+    "layers are: dense UNITS [tied] [ACTIVATION], conv CHANNELS HxW [stride N] [same|valid] "
+    "[ACTIVATION], "
     "transposed_conv likewise, max_pool N, upsample N, flatten, reshape HxWxC, "
     "dropout P, layer_norm [ACTIVATION], batch_norm [ACTIVATION], gaussian UNITS, top_k K";
 
@@ -100,6 +101,13 @@ class Words {
   std::size_t next_ = 0;
 };
 
+/// Whether the next word is `option`; then it is taken.
+bool take_option(Words& words, std::string_view option) {
+  const bool is_next = !words.done() && words.peek() == option;
+  if (is_next) words.take("an option");
+  return is_next;
+}
+
 Activation take_activation(Words& words, Activation otherwise) {
   return words.done() ? otherwise : parse_activation(words.take("the activation"));
 }
@@ -125,7 +133,8 @@ ConvolutionSpec take_convolution(Words& words, Activation activation, bool trans
 }
 
 std::string text_of(const DenseSpec& layer) {
-  return fmt::format("dense {} {}", layer.units, to_string(layer.activation));
+  return fmt::format("dense {}{} {}", layer.units, layer.tied ? " tied" : "",
+                     to_string(layer.activation));
 }
 std::string text_of(const ConvolutionSpec& layer) {
   return fmt::format("{} {} {}x{}{}{} {}", layer.transposed ? "transposed_conv" : "conv",
@@ -242,8 +251,10 @@ LayerSpec parse_layer(std::string_view text, Activation activation) {
   const std::string kind = words.take("its kind");
   LayerSpec layer;
   if (kind == "dense") {
-    const std::int64_t units = words.take_number("the number of units", kMostValues);
-    layer = DenseSpec{units, take_activation(words, activation)};
+    DenseSpec dense{.units = words.take_number("the number of units", kMostValues)};
+    dense.tied = take_option(words, "tied");
+    dense.activation = take_activation(words, activation);
+    layer = dense;
   } else if (kind == "conv" || kind == "transposed_conv") {
     layer = take_convolution(words, activation, kind == "transposed_conv");
   } else if (kind == "max_pool") {
@@ -287,7 +298,7 @@ Shape output_shape(const LayerSpec& layer, const Shape& input) {
 
 std::int64_t weight_count(const LayerSpec& layer, const Shape& input) {
   if (const auto* dense = std::get_if<DenseSpec>(&layer)) {
-    return element_count(input) * dense->units;
+    return dense->tied ? 0 : element_count(input) * dense->units;
   }
   if (const auto* gaussian = std::get_if<GaussianSpec>(&layer)) {
     return element_count(input) * 2 * gaussian->units;

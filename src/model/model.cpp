@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -27,26 +29,70 @@ bool is_code(const LayerSpec& layer) {
   return std::holds_alternative<GaussianSpec>(layer) || std::holds_alternative<TopKSpec>(layer);
 }
 
-/// The decoder that takes the widths of a dense encoder back.
+/// The decoder that takes the widths of a dense encoder back. The mirror of a gaussian, which makes
+/// twice what the mirror takes, cannot be tied.
 std::vector<LayerSpec> mirrored(const ModelSpec& spec, Activation activation,
-                                Activation output_activation) {
-  std::vector<std::int64_t> widths = {spec.inputs()};
+                                Activation output_activation, bool tied) {
+  std::vector<LayerSpec> decoder;
+  std::int64_t width = spec.inputs();
   for (const LayerSpec& layer : spec.encoder) {
-    if (const auto* dense = std::get_if<DenseSpec>(&layer)) {
-      widths.push_back(dense->units);
-    } else if (const auto* gaussian = std::get_if<GaussianSpec>(&layer)) {
-      widths.push_back(gaussian->units);
+    const auto* dense = std::get_if<DenseSpec>(&layer);
+    if (dense != nullptr || std::holds_alternative<GaussianSpec>(layer)) {
+      decoder.emplace_back(DenseSpec{.units = width,
+                                     .activation = decoder.empty() ? output_activation : activation,
+                                     .tied = tied && dense != nullptr});
     } else if (!is_code(layer)) {
       throw UsageError(fmt::format(
           "there is no mirror of '{}', only dense encoders have one; give the decoder as well",
           to_string(layer)));
     }
+    if (dense != nullptr) width = dense->units;
   }
-  std::vector<LayerSpec> decoder;
-  for (std::size_t i = widths.size() - 1; i-- > 0;) {
-    decoder.emplace_back(DenseSpec{widths[i], i == 0 ? output_activation : activation});
-  }
+  std::reverse(decoder.begin(), decoder.end());
   return decoder;
+}
+
+bool is_tied(const LayerSpec& layer) {
+  const auto* dense = std::get_if<DenseSpec>(&layer);
+  return dense != nullptr && dense->tied;
+}
+
+/// The place in the encoder of the dense layer that the decoder's at `place` mirrors: as many dense
+/// layers lie before the one as behind the other.
+std::optional<std::size_t> mate_of(const ModelSpec& spec, std::size_t place) {
+  const auto is_dense = [](const LayerSpec& layer) {
+    return std::holds_alternative<DenseSpec>(layer);
+  };
+  const auto behind = spec.decoder.begin() + static_cast<std::ptrdiff_t>(place) + 1;
+  auto between = std::count_if(behind, spec.decoder.end(), is_dense);
+  for (std::size_t i = 0; i < spec.encoder.size(); ++i) {
+    if (is_dense(spec.encoder[i]) && between-- == 0) return i;
+  }
+  return std::nullopt;
+}
+
+/// @throws UsageError unless each tied layer has a mate, whose weight fits it.
+void require_mates(const ModelSpec& spec) {
+  const std::vector<LayerSlice> slices = layer_slices(spec);
+  for (std::size_t place = 0; place < spec.decoder.size(); ++place) {
+    const LayerSlice& slice = slices[spec.encoder.size() + place];
+    if (!slice.tied) continue;
+    const std::string name = fmt::format("{}, '{}',", slice.name, to_string(spec.decoder[place]));
+    const std::optional<std::size_t> mate = mate_of(spec, place);
+    if (!mate) {
+      throw UsageError(fmt::format(
+          "{} has no mate to take its weight from, counted from the model's two ends the encoder "
+          "has no dense layer for it; leave out 'tied' there",
+          name));
+    }
+    const LayerSlice& other = slices[*mate];
+    if (other.inputs != slice.units || other.units != slice.inputs) {
+      throw UsageError(fmt::format(
+          "{} takes {} values to {}, but its mate {} takes {} to {}, not the other way round; make "
+          "the widths equal or leave out 'tied'",
+          name, slice.inputs, slice.units, other.name, other.inputs, other.units));
+    }
+  }
 }
 
 /// fan_in + fan_out. A gaussian is two layers side by side, each of its own.
@@ -119,10 +165,18 @@ void ModelSpec::validate() const {
         throw UsageError(fmt::format("'{}' must follow a dense layer, whose values it chooses from",
                                      to_string(layer)));
       }
+      if (is_tied(layer) && part == &encoder) {
+        throw UsageError(
+            fmt::format("'{}' stands in the encoder, whose weights the decoder's tied layers take; "
+                        "write 'tied' "
+                        "in layers of the decoder only",
+                        to_string(layer)));
+      }
       shape = output_shape(layer, shape);
       before = &layer;
     }
   }
+  require_mates(*this);
   const LayerSpec& last = decoder.back();
   if (!std::holds_alternative<DenseSpec>(last) && !std::holds_alternative<ConvolutionSpec>(last)) {
     throw UsageError(
@@ -138,24 +192,29 @@ void ModelSpec::validate() const {
 }
 
 ModelSpec dense_autoencoder(Shape input_shape, const std::vector<std::int64_t>& hidden,
-                            Activation activation, Activation output_activation) {
+                            Activation activation, Activation output_activation, bool tied) {
   ModelSpec spec{std::move(input_shape), {}, {}};
   for (const std::int64_t units : hidden) spec.encoder.emplace_back(DenseSpec{units, activation});
-  spec.decoder = mirrored(spec, activation, output_activation);
+  spec.decoder = mirrored(spec, activation, output_activation, tied);
   spec.validate();
   return spec;
 }
 
 ModelSpec parse_model(Shape input_shape, const std::vector<std::string>& encoder,
                       const std::vector<std::string>& decoder, Activation activation,
-                      Activation output_activation) {
+                      Activation output_activation, bool tied) {
+  if (tied && !decoder.empty()) {
+    throw UsageError(
+        "a decoder that is given is not tied as a whole, as one that mirrors its encoder may be; "
+        "write 'tied' in its layers, as 'dense 784 tied'");
+  }
   ModelSpec spec{std::move(input_shape), {}, {}};
   for (const std::string& layer : encoder) spec.encoder.push_back(parse_layer(layer, activation));
   for (const std::string& layer : decoder) {
     const bool is_last = &layer == &decoder.back();
     spec.decoder.push_back(parse_layer(layer, is_last ? output_activation : activation));
   }
-  if (decoder.empty()) spec.decoder = mirrored(spec, activation, output_activation);
+  if (decoder.empty()) spec.decoder = mirrored(spec, activation, output_activation, tied);
   spec.validate();
   return spec;
 }
@@ -169,6 +228,7 @@ std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
                      .input_shape = shape,
                      .output_shape = output_shape(layer, shape),
                      .weights = weight_count(layer, shape),
+                     .tied = is_tied(layer),
                      .biases = bias_count(layer, shape),
                      .states = state_count(layer, shape)};
     slice.inputs = element_count(slice.input_shape);
@@ -180,7 +240,11 @@ std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
     slices.push_back(std::move(slice));
   };
   for (std::size_t i = 0; i < spec.encoder.size(); ++i) add("encoder", i, spec.encoder[i]);
-  for (std::size_t i = 0; i < spec.decoder.size(); ++i) add("decoder", i, spec.decoder[i]);
+  for (std::size_t i = 0; i < spec.decoder.size(); ++i) {
+    add("decoder", i, spec.decoder[i]);
+    if (!slices.back().tied) continue;
+    if (const auto mate = mate_of(spec, i)) slices.back().weight = slices[*mate].weight;
+  }
   for (LayerSlice& slice : slices) {
     slice.state = offset;
     offset += aligned(slice.states);

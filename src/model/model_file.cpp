@@ -24,6 +24,8 @@ using OrderedJson = nlohmann::ordered_json;
 constexpr const char* kFormat = "ae";
 constexpr const char* kVersion = "2";
 constexpr const char* kFirstVersion = "1";
+constexpr const char* kWeight = ".weight";
+constexpr const char* kBias = ".bias";
 constexpr const char* kRunningMean = ".running_mean";
 constexpr const char* kRunningVariance = ".running_var";
 
@@ -158,7 +160,8 @@ Model read_model(const io::TensorFile& file) {
   const std::vector<LayerSlice> slices = layer_slices(model.spec);
   std::size_t needed = 0;
   for (const LayerSlice& slice : slices) {
-    needed += slice.weights > 0 ? 2U : 0U;
+    needed += slice.weights > 0 ? 1U : 0U;
+    needed += slice.biases > 0 ? 1U : 0U;
     needed += slice.states > 0 ? 2U : 0U;
   }
   if (file.tensors.size() != needed) {
@@ -167,43 +170,35 @@ Model read_model(const io::TensorFile& file) {
   }
   TensorsByName tensors;
   for (const io::Tensor& tensor : file.tensors) tensors.emplace(tensor.name, &tensor);
+  // All tensors are there in full before room is made for them.
   struct Found {
-    const LayerSlice& slice;
-    FileWeight weight;
-    const std::vector<float>& weight_values;
-    const std::vector<float>& bias_values;
-  };
-  struct FoundState {
     std::int64_t at;
     const std::vector<float>& values;
   };
-  // All tensors are there in full before room is made for them.
   std::vector<Found> found;
-  std::vector<FoundState> found_states;
+  std::vector<std::pair<FileWeight, Found>> found_weights;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const LayerSlice& slice = slices[i];
-    if (slice.weights == 0) continue;
-    const FileWeight weight(layers[i], slice);
-    found.push_back({slice, weight,
-                     find_tensor(tensors, slice.name + ".weight", weight.shape).values,
-                     find_tensor(tensors, slice.name + ".bias", {slice.biases}).values});
+    const auto find = [&](const char* what, const Shape& shape) -> const std::vector<float>& {
+      return find_tensor(tensors, slice.name + what, shape).values;
+    };
+    if (slice.weights > 0) {
+      const FileWeight weight(layers[i], slice);
+      found_weights.push_back({weight, {slice.weight, find(kWeight, weight.shape)}});
+    }
+    if (slice.biases > 0) found.push_back({slice.bias, find(kBias, {slice.biases})});
     if (slice.states == 0) continue;
     const std::int64_t half = slice.states / 2;
-    found_states.push_back(
-        {slice.state, find_tensor(tensors, slice.name + kRunningMean, {half}).values});
-    found_states.push_back(
-        {slice.state + half, find_tensor(tensors, slice.name + kRunningVariance, {half}).values});
+    found.push_back({slice.state, find(kRunningMean, {half})});
+    found.push_back({slice.state + half, find(kRunningVariance, {half})});
   }
   model.parameters.resize(static_cast<std::size_t>(parameter_floats(model.spec)));
-  for (const Found& layer : found) {
-    const std::vector<float> weight = layer.weight.from_file(layer.weight_values);
-    std::copy(weight.begin(), weight.end(), model.parameters.begin() + layer.slice.weight);
-    std::copy(layer.bias_values.begin(), layer.bias_values.end(),
-              model.parameters.begin() + layer.slice.bias);
-  }
-  for (const FoundState& state : found_states) {
-    std::copy(state.values.begin(), state.values.end(), model.parameters.begin() + state.at);
-  }
+  const auto put = [&](const std::vector<float>& values, std::int64_t at) {
+    std::copy(values.begin(), values.end(), model.parameters.begin() + at);
+  };
+  for (const auto& [weight, tensor] : found_weights)
+    put(weight.from_file(tensor.values), tensor.at);
+  for (const Found& tensor : found) put(tensor.values, tensor.at);
   return model;
 }
 
@@ -223,18 +218,20 @@ void save_model(const Model& model, const std::filesystem::path& path) {
   const std::vector<LayerSlice> slices = layer_slices(model.spec);
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const LayerSlice& slice = slices[i];
-    if (slice.weights == 0) continue;
-    const FileWeight weight(layers[i], slice);
-    const float* bias = model.parameters.data() + slice.bias;
-    file.tensors.push_back({slice.name + ".weight", weight.shape,
-                            weight.to_file(model.parameters.data() + slice.weight)});
-    file.tensors.push_back({slice.name + ".bias", {slice.biases}, {bias, bias + slice.biases}});
+    const auto put = [&](const char* what, std::int64_t at, std::int64_t size) {
+      const float* const values = model.parameters.data() + at;
+      file.tensors.push_back({slice.name + what, {size}, {values, values + size}});
+    };
+    if (slice.weights > 0) {
+      const FileWeight weight(layers[i], slice);
+      file.tensors.push_back({slice.name + kWeight, weight.shape,
+                              weight.to_file(model.parameters.data() + slice.weight)});
+    }
+    if (slice.biases > 0) put(kBias, slice.bias, slice.biases);
     if (slice.states == 0) continue;
     const std::int64_t half = slice.states / 2;
-    const float* state = model.parameters.data() + slice.state;
-    file.tensors.push_back({slice.name + kRunningMean, {half}, {state, state + half}});
-    file.tensors.push_back(
-        {slice.name + kRunningVariance, {half}, {state + half, state + slice.states}});
+    put(kRunningMean, slice.state, half);
+    put(kRunningVariance, slice.state + half, half);
   }
   io::write_safetensors(file, path);
 }

@@ -75,6 +75,7 @@ void Network::backward(Matrix logits, ConstMatrix target, const Objective& objec
                     .gradient = logits,
                     .is_differentiated = true};
   for (std::size_t i = layers_.size(); i-- > first_learning_;) layers_[i]->backward(pass);
+  for (const std::unique_ptr<Layer>& layer : layers_) layer->add_to_mate(gradients);
 }
 
 void Network::row_losses(ConstMatrix logits, ConstMatrix target, Loss loss, double* sums) {

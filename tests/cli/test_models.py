@@ -95,6 +95,11 @@ class Layers(ProgramTest):
                 (["--encoder", "dense 3", "--hidden", "3"], ["--hidden and --encoder"]),
                 (["--encoder", "gaussian 3, dense 2"], ["'gaussian 3'", "last"]),
                 (["--encoder", "dense 3", "--decoder", "dense 15"], ["15", "16"]),
+                (["--encoder", "dense 3 tied"], ["'dense 3 tied relu'", "encoder"]),
+                (["--encoder", "dense 3", "--decoder", "dense 3 tied, dense 16"],
+                 ["decoder.0", "no mate"]),
+                (["--encoder", "dense 3", "--decoder", "dense 16", "--tied"],
+                 ["--tied", "write 'tied' in its layers"]),
                 (["--encoder", "dense 3", "--decoder", "dense 16 relu"], ["sigmoid"]),
                 (["--noise", "pink"], ["'pink'", "salt_and_pepper"]),
                 (["--noise", "masking", "--noise-amount", "1.5"], ["1.5", "from 0 to 1"]),
@@ -109,6 +114,54 @@ class Layers(ProgramTest):
                 self.fails(2, says, "train", "--data", "data.idx", "--epochs", "1", "--out", "run",
                            *options)
                 self.assertFalse(os.path.exists(self.path("run")))
+
+
+class Tied(ProgramTest):
+    def train_tied(self, *arguments):
+        self.ok("train", "--data", "data.idx", "--test-data", "test.idx", "--epochs", "2", "--out",
+                "run", "--no-report", *arguments)
+        metadata, tensors = read_safetensors(self.path("run/model.safetensors"))
+        return json.loads(metadata["model"])["decoder"], tensors
+
+    def test_mirrors_are_tied_by_flag_file_and_word(self):
+        self.write("c.toml", b"hidden = [6, 3]\ntied = true\n")
+        models = []
+        for arguments in (("--hidden", "6,3", "--tied"), ("--config", "c.toml"),
+                          ("--encoder", "dense 6, dense 3", "--tied"),
+                          ("--encoder", "dense 6, dense 3", "--decoder", "dense 6 tied, dense 16 tied")):
+            with self.subTest(arguments):
+                decoder, tensors = self.train_tied(*arguments)
+                self.assertEqual(decoder, ["dense 6 tied relu", "dense 16 tied sigmoid"])
+                self.assertEqual(sorted(tensors), sorted(
+                    ["encoder.0.weight", "encoder.0.bias", "encoder.1.weight", "encoder.1.bias",
+                     "decoder.0.bias", "decoder.1.bias"]))
+                models.append(tensors)
+        for tensors in models[1:]:
+            self.assertEqual(tensors, models[0])
+        first = self.read("run/model.safetensors")
+        self.ok("train", "--config", "run/config.toml", "--out", "again")
+        self.assertEqual(self.read("again/model.safetensors"), first)
+
+    def test_the_mirror_of_a_gaussian_is_not(self):
+        decoder, tensors = self.train_tied("--encoder", "dense 6, gaussian 3", "--tied")
+        self.assertEqual(decoder, ["dense 6 relu", "dense 16 tied sigmoid"])
+        self.assertIn("decoder.0.weight", tensors)
+
+    def test_the_model_is_of_use(self):
+        self.train_tied("--hidden", "6,3", "--tied", "--ema", "0.9")
+        model = "run/model.safetensors"
+        text = self.ok("info", model)
+        self.assertIn("dense 16 tied sigmoid", text)
+        line, = self.json_lines(self.ok("info", model, "--json"))
+        self.assertEqual(line["parameters"], 16 * 6 + 6 + 6 * 3 + 3 + 6 + 16)
+        self.assertEqual([layer["parameters"] for layer in line["layers"]],
+                         [16 * 6 + 6, 6 * 3 + 3, 6, 16])
+        self.ok("evaluate", model, "--data", "test.idx")
+        self.ok("encode", model, "--data", "test.idx", "--out", "codes.npy")
+        self.ok("decode", model, "codes.npy", "--out", "decoded.npy")
+        self.ok("reconstruct", model, "--data", "test.idx", "--count", "100", "--out", "all.npy")
+        self.assertEqual(read_npy(self.path("decoded.npy")), read_npy(self.path("all.npy")))
+        self.ok("bench", "--data", "data.idx", "--hidden", "4", "--tied", "--repeats", "2")
 
 
 class Codes(ProgramTest):

@@ -16,6 +16,8 @@ namespace {
 /// Inputs (or units) of W that make one stripe of a weight gradient; a multiple of every vector
 /// width, small enough for a stripe to stay in the innermost cache.
 constexpr std::int64_t kStripe = 112;
+/// Rows of a matrix that are transposed by one task.
+constexpr std::int64_t kTransposedRows = 64;
 constexpr std::int64_t kParametersPerTask = 4096;
 /// Columns of partial sums that are added up together.
 constexpr std::int64_t kColumnsPerTask = 4096;
@@ -88,6 +90,15 @@ Windows windows_of(const ImageShape& large, std::int64_t size) {
 }
 Windows upsampled_windows(const ImageShape& small, std::int64_t factor) {
   return {small.height * factor, small.width * factor, small.channels, factor};
+}
+
+/// Stripe number `stripe` of the rows of `from`, as columns of `to`.
+void transpose_rows(const ConstMatrix& from, std::int64_t stripe, bool add, float* to,
+                    const VectorKernels& kernels) {
+  const std::int64_t begin = stripe * kTransposedRows;
+  kernels.transpose({from.data + begin * from.cols, std::min(kTransposedRows, from.rows - begin),
+                     from.cols, from.cols},
+                    add, to + begin, from.rows);
 }
 
 /// Stripes run along the longer side of W, or along its inputs where zeros are skipped.
@@ -331,6 +342,10 @@ void Schedule::add(const ActivationBackward& op) {
   need_scratch(cols);
 }
 
+void Schedule::add(const ae::Transpose& op) {
+  last_phase().updates.emplace_back(op);
+}
+
 void Schedule::add(const ClipScale& op) {
   const std::size_t partial = row_sums_.size();
   row_sums_.resize(partial + static_cast<std::size_t>(pieces(op.count, kParametersPerTask)));
@@ -382,7 +397,9 @@ void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
 void Schedule::run_packings(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels) {
   const auto packings = static_cast<std::int64_t>(phase.packings.size());
   std::int64_t stripes = 0;
-  for (const Transposition& work : phase.transpositions) stripes += pieces(work.w.rows, kStripe);
+  for (const Transposition& work : phase.transpositions) {
+    stripes += pieces(work.w.rows, kTransposedRows);
+  }
   pool.for_each(packings + stripes, [&](std::int64_t task) {
     if (task < packings) {
       const Packing& packing = phase.packings[static_cast<std::size_t>(task)];
@@ -391,14 +408,11 @@ void Schedule::run_packings(const Phase& phase, ThreadPool& pool, const VectorKe
     }
     task -= packings;
     for (const Transposition& work : phase.transpositions) {
-      if (task < pieces(work.w.rows, kStripe)) {
-        const std::int64_t begin = task * kStripe;
-        kernels.transpose({work.w.data + begin * work.w.cols,
-                           std::min(kStripe, work.w.rows - begin), work.w.cols, work.w.cols},
-                          packed_.data() + work.transposed + begin, work.w.rows);
-        return;
+      if (task < pieces(work.w.rows, kTransposedRows)) {
+        return transpose_rows(work.w, task, /*add=*/false, packed_.data() + work.transposed,
+                              kernels);
       }
-      task -= pieces(work.w.rows, kStripe);
+      task -= pieces(work.w.rows, kTransposedRows);
     }
   });
 }
@@ -456,6 +470,12 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
       }
       *work.sum += sum;
     }
+  });
+}
+
+void Schedule::run(const ae::Transpose& op, ThreadPool& pool, const VectorKernels& kernels) {
+  pool.for_each(pieces(op.from.rows, kTransposedRows), [&](std::int64_t stripe) {
+    transpose_rows(op.from, stripe, op.add, op.to.data, kernels);
   });
 }
 

@@ -713,6 +713,7 @@ AE_HOST_DEVICE Vector interleave(Vector a, Vector b, std::index_sequence<kLanes.
 
 /// A square of kWidth × kWidth in registers: each turn interleaves rows that lie half the square
 /// apart, and after log₂ kWidth turns rows are columns.
+template <bool kAdd>
 AE_HOST_DEVICE void transpose_square(const float* from, std::int64_t stride, float* to,
                                      std::int64_t to_stride) {
   constexpr auto kLanes = std::make_index_sequence<kWidth>();
@@ -731,16 +732,20 @@ AE_HOST_DEVICE void transpose_square(const float* from, std::int64_t stride, flo
     for (std::size_t i = 0; i < kWidth; ++i) rows[i] = turned[i];
   }
   for (std::size_t i = 0; i < kWidth; ++i) {
-    store(to + static_cast<std::int64_t>(i) * to_stride, rows[i]);
+    float* const column = to + static_cast<std::int64_t>(i) * to_stride;
+    store(column, kAdd ? load(column) + rows[i] : rows[i]);
   }
 }
 
-void transpose(const ConstTile& from, float* to, std::int64_t to_stride) {
+template <bool kAdd>
+AE_HOST_DEVICE void transpose(const ConstTile& from, float* to, std::int64_t to_stride) {
   constexpr auto kSide = static_cast<std::int64_t>(kWidth);
   const auto one_by_one = [&](std::int64_t row, std::int64_t row_end, std::int64_t col) {
     for (; col < from.cols; ++col) {
       for (std::int64_t r = row; r < row_end; ++r) {
-        to[col * to_stride + r] = from.data[r * from.stride + col];
+        const float value = from.data[r * from.stride + col];
+        float& place = to[col * to_stride + r];
+        place = kAdd ? place + value : value;
       }
     }
   };
@@ -748,12 +753,20 @@ void transpose(const ConstTile& from, float* to, std::int64_t to_stride) {
   for (; row + kSide <= from.rows; row += kSide) {
     std::int64_t col = 0;
     for (; col + kSide <= from.cols; col += kSide) {
-      transpose_square(from.data + row * from.stride + col, from.stride, to + col * to_stride + row,
-                       to_stride);
+      transpose_square<kAdd>(from.data + row * from.stride + col, from.stride,
+                             to + col * to_stride + row, to_stride);
     }
     one_by_one(row, row + kSide, col);
   }
   one_by_one(row, from.rows, 0);
+}
+
+void transpose(const ConstTile& from, bool add, float* to, std::int64_t to_stride) {
+  if (add) {
+    transpose<true>(from, to, to_stride);
+  } else {
+    transpose<false>(from, to, to_stride);
+  }
 }
 
 // ── Products that skip the zeros of their left operand ──────────────────────────────────────────
@@ -970,7 +983,8 @@ void wide_weight_gradient(const ConstTile& x, const float* dz, std::int64_t unit
     const std::int64_t rows = x.rows - row < kRows ? x.rows - row : kRows;
     for (std::int64_t input = 0; input < x.cols; input += kInputs) {
       const std::int64_t inputs = x.cols - input < kInputs ? x.cols - input : kInputs;
-      transpose({x.data + row * x.stride + input, rows, inputs, x.stride}, transposed, kRows);
+      transpose<false>({x.data + row * x.stride + input, rows, inputs, x.stride}, transposed,
+                       kRows);
       multiply<kInputs, kRows>({transposed, inputs, rows, kRows}, dz + row * units, units,
                                /*add=*/row > 0, dw + input * units);
     }

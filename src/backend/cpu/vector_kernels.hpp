@@ -172,8 +172,8 @@ struct VectorKernels {
 
   void (*optimize)(const OptimizerStretch& stretch);
 
-  /// to[c, r] = from[r, c], the rows of `to` to_stride apart.
-  void (*transpose)(const ConstTile& from, float* to, std::int64_t to_stride);
+  /// to[c, r] = from[r, c], or has it added, the rows of `to` to_stride apart.
+  void (*transpose)(const ConstTile& from, bool add, float* to, std::int64_t to_stride);
 
   /// y = x·W and dW = xᵀ·dz, skipping the zeros of x. W, y and dz are `units` wide and contiguous;
   /// `units` is a multiple of kSparseUnits. In the second, the tile x and dW cover the same inputs.
