@@ -112,6 +112,10 @@ void upsample(const ImageShape& input, std::int64_t factor, const float* x, floa
 void upsample_gradient(const ImageShape& input, std::int64_t factor, const float* dy, float* dx,
                        std::int64_t batch, Stream stream);
 
+/// to (cols, rows) = fromᵀ of (rows, cols), or where `add`, to += fromᵀ; see ae::Transpose.
+void transpose(const float* from, std::int64_t rows, std::int64_t cols, float* to, bool add,
+               Stream stream);
+
 /// Where random numbers come from: the stream of `seed` that the step pointed to has, null for
 /// stream 0, from number `first` on.
 struct RandomAddress {

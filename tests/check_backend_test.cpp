@@ -84,6 +84,10 @@ class MistakenBackend final : public Backend {
     cpu_->gather_rows(op);
     put_out("gather rows", op.x.data);
   }
+  void transpose(const Transpose& op) override {
+    cpu_->transpose(op);
+    put_out(std::string(op.layer) + (op.add ? " transposed sum" : " transposed"), op.to.data);
+  }
   void dense_forward(const DenseForward& op) override {
     cpu_->dense_forward(op);
     put_out(std::string(op.layer) + " forward", op.y.data);

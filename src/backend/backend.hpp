@@ -86,6 +86,14 @@ struct DenseForward {
   double x_density = 1;  ///< about what fraction of x is not zero: a backend may skip zeros
 };
 
+/// to = fromᵀ, or where `add`, to += fromᵀ. They share no memory.
+struct Transpose {
+  std::string_view layer{};
+  ConstMatrix from{};  ///< (rows, cols)
+  Matrix to{};         ///< (cols, rows)
+  bool add = false;
+};
+
 /// Given dz = ∂loss/∂z of a layer z = x·W + b:
 ///   dW = xᵀ·dz,  and for the layer below, whose output x = f(z') is:
 ///   dz' = (dz·Wᵀ) ⊙ f'(z'),  db' = column sums of dz'.
@@ -487,6 +495,7 @@ class Backend {
 
   virtual void gather_batch(const GatherBatch& op) = 0;
   virtual void gather_rows(const GatherRows& op) = 0;
+  virtual void transpose(const Transpose& op) = 0;
   virtual void dense_forward(const DenseForward& op) = 0;
   virtual void dense_backward(const DenseBackward& op) = 0;
   virtual void convolution_forward(const ConvolutionForward& op) = 0;

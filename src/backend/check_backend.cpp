@@ -141,6 +141,14 @@ class CheckBackend final : public Backend {
     reference_->gather_rows(reference);
     compare("gather rows", op.x);
   }
+  void transpose(const Transpose& op) override {
+    Transpose judged = op;
+    judged.from = in_judged(op.from);
+    judged.to = in_judged(op.to);
+    judged_->transpose(judged);
+    reference_->transpose(op);
+    compare(of_layer(op.layer, op.add ? "transposed sum" : "transposed"), op.to);
+  }
   void dense_forward(const DenseForward& op) override {
     DenseForward judged = op;
     judged.x = in_judged(op.x);

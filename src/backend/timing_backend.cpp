@@ -38,6 +38,9 @@ class TimingBackend final : public Backend {
   void gather_rows(const GatherRows& op) override {
     time({.stage = "gather", .rows = op.x.rows}, [&] { timed_.gather_rows(op); });
   }
+  void transpose(const Transpose& op) override {
+    time({.layer = op.layer, .stage = "transpose"}, [&] { timed_.transpose(op); });
+  }
   void dense_forward(const DenseForward& op) override {
     time({.layer = op.layer,
           .stage = "forward",

@@ -73,6 +73,7 @@ class CpuBackend final : public Backend {
 
   void gather_batch(const GatherBatch& op) override { submit(op); }
   void gather_rows(const GatherRows& op) override { submit(op); }
+  void transpose(const Transpose& op) override { submit(op); }
   void dense_forward(const DenseForward& op) override { submit(op); }
   void dense_backward(const DenseBackward& op) override { submit(op); }
   void convolution_forward(const ConvolutionForward& op) override { submit(op); }

@@ -16,6 +16,9 @@ namespace {
 /// Inputs (or units) of W that make one stripe of a weight gradient; a multiple of every vector
 /// width, small enough for a stripe to stay in the innermost cache.
 constexpr std::int64_t kStripe = 112;
+/// Rows, and columns, of a tile that is transposed at once: both sides of it stay in the innermost
+/// cache until their lines are used up.
+constexpr std::int64_t kTransposedTile = 32;
 constexpr std::int64_t kParametersPerTask = 4096;
 /// Columns of partial sums that are added up together.
 constexpr std::int64_t kColumnsPerTask = 4096;
@@ -323,6 +326,10 @@ void Schedule::add(const ActivationBackward& op) {
   need_scratch(cols);
 }
 
+void Schedule::add(const ae::Transpose& op) {
+  last_phase().updates.emplace_back(op);
+}
+
 void Schedule::add(const ClipScale& op) {
   const std::size_t partial = row_sums_.size();
   row_sums_.resize(partial + static_cast<std::size_t>(pieces(op.count, kParametersPerTask)));
@@ -425,6 +432,26 @@ void Schedule::run_sums_over_rows(const Phase& phase, ThreadPool& pool,
         sum += row_sums_[work.row_sums + static_cast<std::size_t>(row)];
       }
       *work.sum += sum;
+    }
+  });
+}
+
+/// A task is a row of tiles of `to`, a column of them of `from`.
+void Schedule::run(const ae::Transpose& op, ThreadPool& pool, const VectorKernels& /*kernels*/) {
+  const std::int64_t rows = op.from.rows;
+  const std::int64_t cols = op.from.cols;
+  pool.for_each(pieces(cols, kTransposedTile), [&](std::int64_t task) {
+    const std::int64_t first_col = task * kTransposedTile;
+    const std::int64_t end_col = std::min(first_col + kTransposedTile, cols);
+    for (std::int64_t first_row = 0; first_row < rows; first_row += kTransposedTile) {
+      const std::int64_t end_row = std::min(first_row + kTransposedTile, rows);
+      for (std::int64_t col = first_col; col < end_col; ++col) {
+        float* const to = op.to.data + col * rows;
+        for (std::int64_t row = first_row; row < end_row; ++row) {
+          const float value = op.from.data[row * cols + col];
+          to[row] = op.add ? to[row] + value : value;
+        }
+      }
     }
   });
 }

@@ -45,6 +45,7 @@ class Schedule {
  public:
   void add(const GatherBatch& op) { add_row_operation(op, op.x.rows); }
   void add(const GatherRows& op) { add_row_operation(op, op.x.rows); }
+  void add(const ae::Transpose& op);
   void add(const DenseForward& op) { add_row_operation(op, op.y.rows, kPanelRows); }
   void add(const ConvolutionForward& op);
   void add(const ConvolutionBackward& op);
@@ -184,8 +185,9 @@ class Schedule {
     std::vector<ColumnSums> column_sums;
     std::vector<LossSum> loss_sums;
     std::vector<BatchMoments> batch_moments;
-    /// What comes last, one after the other; nothing else is added to the phase then.
-    std::vector<std::variant<ClipScaleWork, OptimizerStep>> updates;
+    /// What is not of the batch comes last, one after the other; nothing else is added to the phase
+    /// then.
+    std::vector<std::variant<ae::Transpose, ClipScaleWork, OptimizerStep>> updates;
   };
 
   /// Rows of a panel, and memory for whoever works on them.
@@ -252,6 +254,7 @@ class Schedule {
   void run_row_operations(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void run_sums_over_rows(const Phase& phase, ThreadPool& pool, const VectorKernels& kernels);
   void join_moments(const BatchMoments& work) const;
+  static void run(const ae::Transpose& op, ThreadPool& pool, const VectorKernels& kernels);
   void run(const ClipScaleWork& work, ThreadPool& pool, const VectorKernels& kernels);
   static void run(const OptimizerStep& op, ThreadPool& pool, const VectorKernels& kernels);
 

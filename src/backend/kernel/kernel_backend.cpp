@@ -65,6 +65,14 @@ void KernelBackend::gather_rows(const GatherRows& op) {
          op.x.rows, op.x.cols, stream());
 }
 
+void KernelBackend::transpose(const Transpose& op) {
+  if (planning_) return;
+  join();
+  const Range range(*this, "transpose", op.layer);
+  ae::AE_DEVICE_NAMESPACE::transpose(op.from.data, op.from.rows, op.from.cols, op.to.data, op.add,
+                                     stream());
+}
+
 void KernelBackend::dense_forward(const DenseForward& op) {
   if (planning_) return;
   join();

@@ -47,6 +47,7 @@ class KernelBackend : public Backend {
 
   void gather_batch(const GatherBatch& op) override;
   void gather_rows(const GatherRows& op) override;
+  void transpose(const Transpose& op) override;
   void dense_forward(const DenseForward& op) override;
   void dense_backward(const DenseBackward& op) override;
   void convolution_forward(const ConvolutionForward& op) override;
