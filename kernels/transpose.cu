@@ -7,6 +7,7 @@
 // Traffic: 8 bytes an element, 4 read and 4 written.
 // Where it adds, 12.
 
+#include "host_device.hpp"
 #include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
@@ -16,7 +17,7 @@ namespace {
 constexpr int kTile = 32;
 constexpr int kAtOnce = 8;  // rows of a tile that a block takes at once
 
-constexpr unsigned tiles(std::int64_t size) {
+AE_HOST_DEVICE unsigned tiles(std::int64_t size) {
   return static_cast<unsigned>((size + kTile - 1) / kTile);
 }
 
