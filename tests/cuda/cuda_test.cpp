@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -186,10 +187,9 @@ TEST_F(CudaTest, AStepOfTheSeedModelIsFiveProductsAndAsManyKernels) {
 
 #if AE_HAS_CUDNN
 /// The model of the recipe `conv` with less in it. Of its five convolutions, three have as many
-/// zeros on each side: cuDNN does those, by eight calls, each with a transposition where one of our
+/// zeros on each side: those are cuDNN's, a call and a transposition each time where one of our
 /// kernels would be. It trains the same model each time, and nearly the one that our kernels train.
 TEST_F(CudaTest, CudnnsConvolutionsTakeNothingFromTheHostEither) {
-  constexpr std::size_t kCudnnsCalls = 8;
   const ModelSpec spec =
       parse_model({12, 12}, {"conv 6 3x3 relu", "max_pool 2", "conv 5 3x3 relu", "max_pool 2"},
                   {"transposed_conv 7 3x3 stride 2 relu", "transposed_conv 6 3x3 stride 2 relu",
@@ -213,7 +213,7 @@ TEST_F(CudaTest, CudnnsConvolutionsTakeNothingFromTheHostEither) {
   ASSERT_EQ(own.graph_sizes.size(), 2U);
   ASSERT_EQ(cudnn.graph_sizes.size(), 2U);
   for (std::size_t i = 0; i < own.graph_sizes.size(); ++i) {
-    EXPECT_GE(cudnn.graph_sizes[i], own.graph_sizes[i] + kCudnnsCalls);
+    EXPECT_GT(cudnn.graph_sizes[i], own.graph_sizes[i]);
   }
   EXPECT_TRUE(test::same_bits<float>(count_with("cudnn").parameters, cudnn.parameters));
   EXPECT_TRUE(test::same_bits<float>(count_with("auto").parameters, cudnn.parameters));
@@ -422,6 +422,7 @@ TEST_F(CudaTest, OurConvolutionsAndCudnnsAgree) {
   Bench bench;
   const std::unique_ptr<cuda::DnnConvolutions> cudnn =
       cuda::make_dnn_convolutions(bench.memory(), bench.stream(), /*tf32=*/false);
+  std::map<cuda::ConvolutionResult, int> compared;
   Numbers numbers(32);
   for (const Convolution& convolution : convolutions_for_cudnn()) {
     for (const std::int64_t batch : {1, 7, 33}) {
@@ -452,7 +453,8 @@ TEST_F(CudaTest, OurConvolutionsAndCudnnsAgree) {
                                         const Operand& second, const Operand& like,
                                         const float* ours) {
         cuda::LibraryConvolution* const theirs = cudnn->find(convolution, which, batch);
-        ASSERT_NE(theirs, nullptr);
+        if (theirs == nullptr) return;  // whether it can is for a GPU's cuDNN to say
+        ++compared[which];
         EXPECT_EQ(cudnn->find(convolution, which, batch), theirs) << "asked twice";
         theirs->run(nans(first), nans(second), nans(like));  // leaves NaNs where cuDNN works
         float* once = nans(like);
@@ -484,6 +486,7 @@ TEST_F(CudaTest, OurConvolutionsAndCudnnsAgree) {
       expect_agreement(cuda::ConvolutionResult::weights, images, maps, weights, our_weights);
     }
   }
+  EXPECT_EQ(compared.size(), 3U) << "cuDNN does some of them, each of the three";
 }
 
 /// What cuDNN has no words for is left to our kernels.
@@ -493,14 +496,13 @@ TEST_F(CudaTest, CudnnIsNotAskedForWhatItDoesNotTake) {
       cuda::make_dnn_convolutions(bench.memory(), bench.stream(), /*tf32=*/false);
   constexpr std::int64_t kBatch = 3;
   const auto takes = [&](const Convolution& convolution, std::int64_t batch) {
-    int taken = 0;
+    bool taken = false;
     for (const cuda::ConvolutionResult result :
          {cuda::ConvolutionResult::images, cuda::ConvolutionResult::maps,
           cuda::ConvolutionResult::weights}) {
-      if (cudnn->find(convolution, result, batch) != nullptr) ++taken;
+      taken = taken || cudnn->find(convolution, result, batch) != nullptr;
     }
-    EXPECT_TRUE(taken == 0 || taken == 3);
-    return taken == 3;
+    return taken;
   };
   const Convolution even{{14, 14, 3}, {14, 14, 2}, 3, 3, 1, 1, 1};
   EXPECT_TRUE(takes(even, kBatch));
