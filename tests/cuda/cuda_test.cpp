@@ -455,7 +455,9 @@ TEST_F(CudaTest, OurConvolutionsAndCudnnsAgree) {
         cuda::LibraryConvolution* const theirs = cudnn->find(convolution, which, batch);
         if (theirs == nullptr) return;  // whether it can is for a GPU's cuDNN to say
         ++compared[which];
-        EXPECT_EQ(cudnn->find(convolution, which, batch), theirs) << "asked twice";
+        const CudaCalls before = test::cuda_calls();
+        EXPECT_EQ(cudnn->find(convolution, which, batch), theirs);
+        EXPECT_EQ((test::cuda_calls() - before).allocations, 0) << "tried out a second time";
         theirs->run(nans(first), nans(second), nans(like));  // leaves NaNs where cuDNN works
         float* once = nans(like);
         float* twice = nans(like);
