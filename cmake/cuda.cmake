@@ -1,7 +1,7 @@
 # AE_HAS_CUDA: whether the CUDA backend is built; AE_CUDA_LIBRARIES: what it links to. AUTO builds it
 # where there is a CUDA compiler and its libraries, and says so when it does not.
 set(AE_CUDA "AUTO" CACHE STRING "The CUDA backend: AUTO (where CUDA 12 or later is found), ON or OFF")
-set(AE_CUDNN "AUTO" CACHE STRING "cuDNN beside it: AUTO (where cuDNN 8 or later is found), ON or OFF")
+set(AE_CUDNN "AUTO" CACHE STRING "cuDNN for its convolutions: AUTO (where cuDNN 8 or later is found), ON or OFF")
 foreach(option AE_CUDA AE_CUDNN)
   set_property(CACHE ${option} PROPERTY STRINGS AUTO ON OFF)
   if(NOT ${option} STREQUAL "AUTO") # 1, true, no, …
@@ -105,11 +105,11 @@ if(NOT AE_CUDNN STREQUAL "OFF")
   if(cuDNN_FOUND)
     set(AE_HAS_CUDNN ON)
     list(APPEND AE_CUDA_LIBRARIES cuDNN::cudnn)
-    message(STATUS "cuDNN: ${cuDNN_VERSION}")
+    message(STATUS "cuDNN: ${cuDNN_VERSION}, convolutions run on it")
   elseif(AE_CUDNN STREQUAL "ON")
     message(FATAL_ERROR "AE_CUDNN is ON, but cuDNN 8 or later was not found: install it (on Debian and "
                         "Ubuntu NVIDIA's cudnn9-cuda-13), or give -DcuDNN_ROOT=/path/to/it")
   else()
-    message(STATUS "cuDNN: not found, so neither benchmark nor tests compare with it")
+    message(STATUS "cuDNN: not found, convolutions run on our own kernels")
   endif()
 endif()

@@ -51,6 +51,7 @@ struct Target {
     std::string text = options.device;
     if (!instruction_set.empty()) text += "_" + instruction_set;
     if (options.gemm != "cublas") text += "_" + options.gemm;
+    if (options.convolution != "auto") text += "_" + options.convolution + "_convolution";
     if (options.precision != "fp32") text += "_" + options.precision;
     if (options.threads > 0) text += "_" + std::to_string(options.threads) + "_threads";
     return text;
@@ -120,13 +121,30 @@ inline std::vector<Target> targets() {
   return found;
 }
 
-/// And in each precision: TF32 rounds both factors of a product to 11 bits.
+/// TF32 rounds both factors of a product to 11 bits.
+inline Target in_tf32(Target target) {
+  target.options.precision = "tf32";
+  target.precision.unit = 0x1p-10;
+  return target;
+}
+
+/// And in each precision.
 inline std::vector<Target> targets_in_every_precision() {
   std::vector<Target> found = targets();
+  for (const Target& target : targets()) {
+    if (is_cuda_device(target.options.device)) found.push_back(in_tf32(target));
+  }
+  return found;
+}
+
+/// For images: where a GPU's convolutions are cuDNN's, also with our own, and cuDNN's in TF32.
+inline std::vector<Target> targets_for_images() {
+  std::vector<Target> found = targets();
   for (Target target : targets()) {
-    if (!is_cuda_device(target.options.device)) continue;
-    target.options.precision = "tf32";
-    target.precision.unit = 0x1p-10;
+    if (!is_cuda_device(target.options.device) || target.options.gemm != "cublas" || !has_cudnn())
+      continue;
+    found.push_back(in_tf32(target));
+    target.options.convolution = "own";
     found.push_back(target);
   }
   return found;

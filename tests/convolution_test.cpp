@@ -45,7 +45,7 @@ class ConvolutionTest : public ::testing::TestWithParam<Target> {
   ConvolutionOracle oracle_{GetParam().precision};
 };
 
-INSTANTIATE_TEST_SUITE_P(Targets, ConvolutionTest, ::testing::ValuesIn(test::targets()),
+INSTANTIATE_TEST_SUITE_P(Targets, ConvolutionTest, ::testing::ValuesIn(test::targets_for_images()),
                          test::test_name);
 
 // ── Convolutions ────────────────────────────────────────────────────────────────────────────────

@@ -313,10 +313,31 @@ bench() { # PRECISION
   [[ -z $epoch ]] || figure "an epoch in ae bench, $1" "$epoch"
 }
 
+# Both ways to convolve train the same bits again, and are timed in turn.
+convolutions() {
+  need_program
+  need_mnist
+  [[ $("$ae" info --json) == *'"cuDNN"'* ]] || skip "the program was built without cuDNN"
+  local way again line
+  for way in cudnn own; do
+    for again in 1 2; do
+      "$ae" train --recipe conv --device cuda --convolution "$way" --limit 10000 --epochs 1 \
+        --no-report --json --out "$work/conv-$way-$again" | grep '"done"'
+    done
+    cmp "$work/conv-$way-"{1,2}/model.safetensors
+    echo "--convolution $way: two trainings gave the same model file, byte for byte"
+  done
+  "$ae" bench --recipe conv --device cuda | tee "$work/bench-conv.txt"
+  line=$(sed -n 's/^an epoch with --convolution cudnn: //p' "$work/bench-conv.txt")
+  figure "an epoch of the recipe conv, on cuDNN; timed in turn, on our kernels" "$line"
+  [[ -n $line ]]
+}
+
 check() {
   need_program
   need_mnist
   "$ae" train --device check --limit 2000 --epochs 1 --no-report --out "$work/check"
+  "$ae" train --device check --recipe conv --limit 500 --epochs 1 --no-report --out "$work/check-conv"
 }
 
 pytorch() {
@@ -354,6 +375,7 @@ section "seed training" seed_training
 section "same bits again" same_bits
 section "bench, fp32" bench fp32
 section "bench, tf32" bench tf32
+section "convolutions, cuDNN beside our own" convolutions
 section "GPU beside CPU, operation by operation" check
 section "PyTorch" pytorch
 

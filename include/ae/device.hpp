@@ -17,12 +17,16 @@ struct DeviceOptions {
   std::string device = "auto";
   /// CPU threads; 0 uses every core the process may run on. Results do not depend on it.
   int threads = 0;
-  /// How GPUs multiply matrices: "fp32", or "tf32" (operands rounded to 10 bits of mantissa, sums
-  /// in FP32), which tensor cores do several times faster. Other devices know fp32 alone.
+  /// How GPUs multiply matrices, and convolve by cuDNN: "fp32", or "tf32" (operands rounded to 10
+  /// bits of mantissa, sums in FP32), which tensor cores do several times faster. Other devices
+  /// know fp32 alone.
   std::string precision = "fp32";
   /// Whose products a GPU runs: "cublas", with our fused kernels after them, or "cublaslt", which
   /// does bias, ReLU and their gradients in the products' epilogues where it can.
   std::string gemm = "cublas";
+  /// Whose convolutions a GPU runs: "cudnn" (what its geometry does not allow is ours all the
+  /// same), "own", our kernels, or "auto", cuDNN where this build has it.
+  std::string convolution = "auto";
   /// The most of a GPU's memory that arrays and the libraries' workspaces may take, in MiB, besides
   /// CUDA's own context; 0 is all that is free. A data set that would take more than three quarters
   /// of what is left stays in host memory and is streamed.

@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "ae/device.hpp"
 #include "ae/error.hpp"
@@ -50,15 +52,17 @@ std::string judged_device(const std::string& check) {
   return best_with_kernels(list_cuda_devices().front());
 }
 
-void validate_choice(std::string_view what, const std::string& value, std::string_view usual,
-                     std::string_view special, const std::string& device) {
-  if (value != usual && value != special) {
+/// `special` is what only an NVIDIA GPU can be asked for.
+void validate_choice(std::string_view what, const std::string& value,
+                     std::span<const std::string_view> choices, std::string_view special,
+                     const std::string& device) {
+  if (std::find(choices.begin(), choices.end(), value) == choices.end()) {
     throw UsageError(
-        fmt::format("there is no {} '{}', choose {} or {}", what, value, usual, special));
+        fmt::format("there is no {} '{}', choose {}", what, value, fmt::join(choices, " or ")));
   }
   if (value == special && (device == "cpu" || is_simt(device))) {
     throw UsageError(fmt::format("{} {} is for NVIDIA GPUs, with device '{}' use {}", what, special,
-                                 device, usual));
+                                 device, choices.front()));
   }
 }
 
@@ -73,8 +77,16 @@ void validate(const DeviceOptions& options) {
         "the GPU memory to use is {} MiB, it must be at least 1, or 0 for all that is free",
         options.gpu_memory));
   }
-  validate_choice("precision", options.precision, "fp32", "tf32", options.device);
-  validate_choice("gemm", options.gemm, "cublas", "cublaslt", options.device);
+  using Choices = std::initializer_list<std::string_view>;
+  validate_choice("precision", options.precision, Choices{"fp32", "tf32"}, "tf32", options.device);
+  validate_choice("gemm", options.gemm, Choices{"cublas", "cublaslt"}, "cublaslt", options.device);
+  validate_choice("convolution", options.convolution, Choices{"auto", "cudnn", "own"}, "cudnn",
+                  options.device);
+  if (options.convolution == "cudnn" && !has_cudnn()) {
+    throw UsageError(
+        "this build has no cuDNN for its convolutions, build it with -DAE_CUDA=ON -DAE_CUDNN=ON "
+        "where both are, or use convolution auto or own");
+  }
 }
 
 [[noreturn]] void refuse(const std::string& wanted, const std::vector<DeviceInfo>& devices) {

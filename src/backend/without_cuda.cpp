@@ -11,6 +11,10 @@ std::vector<DeviceInfo> list_cuda_devices() {
            "built)"}};
 }
 
+bool has_cudnn() {
+  return false;
+}
+
 std::unique_ptr<Backend> make_cuda_backend(int /*index*/, const DeviceOptions& /*options*/) {
   throw Error("this build has no CUDA backend, build it with -DAE_CUDA=ON where CUDA's nvcc is");
 }

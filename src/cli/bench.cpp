@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -48,13 +49,22 @@ Dataset bench_rows(const Options& options, const DataOptions& data) {
   }
 }
 
+/// What an epoch takes with the other of two libraries.
+std::string other_library_line(std::string_view option, const OtherLibrary& library,
+                               double epoch_seconds) {
+  if (library.ours.empty()) return "";
+  return fmt::format(
+      "an epoch with --{0} {1}: {2:.4f} s; with --{0} {3}, timed in turn: {4:.4f} s ({5:.2f} "
+      "times)\n",
+      option, library.ours, epoch_seconds, library.other, library.other_epoch_seconds,
+      library.other_epoch_seconds / epoch_seconds);
+}
+
 /// A GPU's own comparisons, as lines below the table of stages.
 std::string variant_table(const BenchResult& result) {
-  std::string text = fmt::format(
-      "\nan epoch with --gemm {}: {:.4f} s; with --gemm {}, timed in turn: {:.4f} s ({:.2f} "
-      "times)\n",
-      result.gemm, result.epoch_seconds, result.other_gemm, result.other_gemm_epoch_seconds,
-      result.other_gemm_epoch_seconds / result.epoch_seconds);
+  std::string text = "\n";
+  text += other_library_line("gemm", result.gemm, result.epoch_seconds);
+  text += other_library_line("convolution", result.convolution, result.epoch_seconds);
   std::string work;
   double ours = 0;
   for (const VariantTime& variant : result.variants) {
@@ -163,9 +173,12 @@ int run_bench(const Arguments& arguments) {
                 {"epoch_seconds_max", result.epoch_seconds_max},
                 {"gemm_peak_gflops", result.gemm_peak_gflops},
                 {"stages", stages},
-                {"gemm", result.gemm},
-                {"other_gemm", result.other_gemm},
-                {"other_gemm_epoch_seconds", result.other_gemm_epoch_seconds},
+                {"gemm", result.gemm.ours},
+                {"other_gemm", result.gemm.other},
+                {"other_gemm_epoch_seconds", result.gemm.other_epoch_seconds},
+                {"convolution", result.convolution.ours},
+                {"other_convolution", result.convolution.other},
+                {"other_convolution_epoch_seconds", result.convolution.other_epoch_seconds},
                 {"variants", variants}});
   } else {
     print_table(result, rows, shapes_through(spec));

@@ -344,6 +344,8 @@ void add_device_options(Options& options, DeviceOptions& device) {
               "auto, cpu, cuda, cuda:N, simt (emulated CUDA), check");
   options.add("precision", device.precision, "NAME", "of products on a GPU: fp32, tf32");
   options.add("gemm", device.gemm, "NAME", "products on a GPU: cublas, cublaslt (fused epilogues)");
+  options.add("convolution", device.convolution, "NAME",
+              "on a GPU: auto, cudnn, own (our kernels)");
   options.add("gpu-memory", device.gpu_memory, "MIB",
               "use at most this much; 0 is all that is free");
   device.on_check = [](const std::string& table) { std::fputs(table.c_str(), stderr); };

@@ -5,7 +5,10 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "backend/backend.hpp"
 #include "backend/timing_backend.hpp"
@@ -71,6 +74,13 @@ void append(std::vector<double>& all, const std::vector<double>& more) {
   all.insert(all.end(), more.begin(), more.end());
 }
 
+bool has_convolution(const ModelSpec& spec) {
+  const std::vector<LayerSpec> layers = spec.layers();
+  return std::any_of(layers.begin(), layers.end(), [](const LayerSpec& layer) {
+    return std::holds_alternative<ConvolutionSpec>(layer);
+  });
+}
+
 /// The stages of full steps, in their order. Where an operation is repeated to be timed, `data`
 /// must be one batch: see make_timing_backend.
 std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data,
@@ -116,14 +126,27 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
   result.steps_per_epoch = (data.rows() + result.batch_size - 1) / result.batch_size;
   std::vector<double> epochs = epochs_with(options.device);
   if (is_cuda_device(resolve_device(options.device).name)) {
-    result.gemm = options.device.gemm;
-    result.other_gemm = result.gemm == "cublas" ? "cublaslt" : "cublas";
-    DeviceOptions other = options.device;
-    other.gemm = result.other_gemm;
-    std::vector<double> other_epochs = epochs_with(other);
-    append(epochs, epochs_with(options.device));
-    append(other_epochs, epochs_with(other));
-    result.other_gemm_epoch_seconds = median(other_epochs);
+    // Each in turn with ours, so that a clock that rises or falls does so for both.
+    const auto compare = [&](std::string DeviceOptions::*choice, const std::string& ours,
+                             const std::string& other) {
+      DeviceOptions with_other = options.device;
+      with_other.*choice = other;
+      std::vector<double> other_epochs = epochs_with(with_other);
+      append(epochs, epochs_with(options.device));
+      append(other_epochs, epochs_with(with_other));
+      return OtherLibrary{ours, other, median(other_epochs)};
+    };
+    const auto the_other = [](bool is_first, std::string_view first, std::string_view second) {
+      return std::pair(std::string(is_first ? first : second),
+                       std::string(is_first ? second : first));
+    };
+    const auto [gemm, other_gemm] =
+        the_other(options.device.gemm == "cublas", "cublas", "cublaslt");
+    result.gemm = compare(&DeviceOptions::gemm, gemm, other_gemm);
+    if (has_cudnn() && has_convolution(spec)) {
+      const auto [ours, other] = the_other(convolves_by_cudnn(options.device), "cudnn", "own");
+      result.convolution = compare(&DeviceOptions::convolution, ours, other);
+    }
     result.variants = time_cuda_variants(options.device, result.batch_size, spec.inputs(),
                                          layer_slices(spec).front().biases);
   }

@@ -19,6 +19,13 @@ struct StageTime {
   double gflop = 0;    ///< arithmetic of its GEMMs in one step, 0 where there is none
 };
 
+/// Whose work the figures are of, where there is a choice, and what its alternative takes.
+struct OtherLibrary {
+  std::string ours;                ///< empty where there is no choice
+  std::string other;               ///< timed in turn with ours
+  double other_epoch_seconds = 0;  ///< its epochs' median
+};
+
 struct BenchResult {
   std::string device;
   std::int64_t batch_size = 0;
@@ -33,9 +40,8 @@ struct BenchResult {
   std::vector<StageTime> stages;
 
   // On a GPU:
-  std::string gemm;        ///< whose products these figures are of
-  std::string other_gemm;  ///< the other one, see DeviceOptions::gemm; empty on other devices
-  double other_gemm_epoch_seconds = 0;  ///< its epochs' median, timed in turn with ours
+  OtherLibrary gemm;         ///< see DeviceOptions::gemm
+  OtherLibrary convolution;  ///< see DeviceOptions::convolution; of a model that has some
   std::vector<VariantTime> variants;
 };
 

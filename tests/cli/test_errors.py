@@ -134,10 +134,14 @@ class BadRequest(ProgramTest):
                        device)
 
     def test_what_only_gpus_know(self):
-        for option, value in (("--precision", "tf32"), ("--gemm", "cublaslt")):
+        for option, value in (("--precision", "tf32"), ("--gemm", "cublaslt"),
+                              ("--convolution", "cudnn")):
             self.fails(2, [value, "GPU"], "train", "--data", "data.idx", "--device", "cpu", option,
                        value)
             self.fails(2, "no-such-thing", "train", "--data", "data.idx", option, "no-such-thing")
+        if "cuDNN" not in json.loads(self.ok("info", "--json"))["libraries"]:
+            self.fails(2, ["cuDNN", "-DAE_CUDNN=ON"], "train", "--data", "data.idx", "--convolution",
+                       "cudnn")
         self.fails(2, "GPU memory", "train", "--data", "data.idx", "--gpu-memory", "-1")
         self.fails(2, "abacus", "train", "--data", "data.idx", "--device", "check:abacus")
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,7 @@
 #include "backend/cuda/cuda_backend.hpp"
 #if AE_HAS_CUDNN
 #include "backend/cuda/dnn.hpp"
+#include "backend/cuda/dnn_convolution.hpp"
 #endif
 #include "backend/cuda/handles.hpp"
 #include "backend/cuda/memory.hpp"
@@ -68,27 +70,33 @@ Dataset random_images(std::int64_t rows, Shape shape, std::uint32_t seed) {
 struct Counted {
   std::vector<CudaCalls> after_step;
   std::vector<std::size_t> graph_sizes;
+  std::vector<float> parameters;  ///< in the end
 };
 
-/// Trains the seed model, three full batches and a short one an epoch, and counts after each step.
-Counted count_seed_training(const std::string& gemm, TrainOptions options = {}) {
-  constexpr std::int64_t kEpochs = 3;
-  const Dataset rows = random_images(3 * 256 + 100, {28, 28}, 1);
+/// Trains a model, three full batches and a short one an epoch, and counts after each step.
+Counted count_training(const ModelSpec& spec, TrainOptions options) {
+  const Dataset rows =
+      random_images(3 * options.batch_size + 2 * options.batch_size / 5, spec.input_shape, 1);
   const std::size_t graphs_before = test::graph_sizes().size();
   Counted counted;
-  options.epochs = kEpochs;
-  options.device = {.device = "cuda", .gemm = gemm};
+  options.epochs = 3;
   options.stop_requested = [&] {
     counted.after_step.push_back(test::cuda_calls());
     return false;
   };
   options.on_progress = [](const StepProgress&) {};
-  Model model = Model::initialize(dense_autoencoder({28, 28}, {32}), 1);
+  Model model = Model::initialize(spec, 1);
   train(model, rows, nullptr, options);
   const std::vector<std::size_t> sizes = test::graph_sizes();
   counted.graph_sizes.assign(sizes.begin() + static_cast<std::ptrdiff_t>(graphs_before),
                              sizes.end());
+  counted.parameters = model.parameters;
   return counted;
+}
+
+Counted count_seed_training(const std::string& gemm, TrainOptions options = {}) {
+  options.device = {.device = "cuda", .gemm = gemm};
+  return count_training(dense_autoencoder({28, 28}, {32}), options);
 }
 
 TEST_F(CudaTest, AnEpochIsGraphLaunchesAndNothingElse) {
@@ -176,6 +184,46 @@ TEST_F(CudaTest, AStepOfTheSeedModelIsFiveProductsAndAsManyKernels) {
     }
   }
 }
+
+#if AE_HAS_CUDNN
+/// The model of the recipe `conv` with less in it. Of its five convolutions, three have as many
+/// zeros on each side: those are cuDNN's, a call and a transposition each time where one of our
+/// kernels would be. It trains the same model each time, and nearly the one that our kernels train.
+TEST_F(CudaTest, CudnnsConvolutionsTakeNothingFromTheHostEither) {
+  const ModelSpec spec =
+      parse_model({12, 12}, {"conv 6 3x3 relu", "max_pool 2", "conv 5 3x3 relu", "max_pool 2"},
+                  {"transposed_conv 7 3x3 stride 2 relu", "transposed_conv 6 3x3 stride 2 relu",
+                   "conv 1 3x3 sigmoid"});
+  TrainOptions options;
+  options.batch_size = 25;
+  const auto count_with = [&](const char* convolution) {
+    options.device = {.device = "cuda", .convolution = convolution};
+    Counted counted = count_training(spec, options);
+    for (std::size_t step = 1; step < counted.after_step.size(); ++step) {
+      SCOPED_TRACE(std::string(convolution) + ", step " + std::to_string(step + 1));
+      const CudaCalls made = counted.after_step[step] - counted.after_step[step - 1];
+      EXPECT_EQ(made.launches, 1);
+      EXPECT_EQ(made.kernels, 0);
+      EXPECT_EQ(made.allocations, 0);
+    }
+    return counted;
+  };
+  const Counted own = count_with("own");
+  const Counted cudnn = count_with("cudnn");
+  ASSERT_EQ(own.graph_sizes.size(), 2U);
+  ASSERT_EQ(cudnn.graph_sizes.size(), 2U);
+  for (std::size_t i = 0; i < own.graph_sizes.size(); ++i) {
+    EXPECT_GT(cudnn.graph_sizes[i], own.graph_sizes[i]);
+  }
+  EXPECT_TRUE(test::same_bits<float>(count_with("cudnn").parameters, cudnn.parameters));
+  EXPECT_TRUE(test::same_bits<float>(count_with("auto").parameters, cudnn.parameters));
+  EXPECT_FALSE(test::same_bits<float>(own.parameters, cudnn.parameters)) << "both are the same one";
+  ASSERT_EQ(own.parameters.size(), cudnn.parameters.size());
+  for (std::size_t i = 0; i < own.parameters.size(); ++i) {
+    ASSERT_NEAR(own.parameters[i], cudnn.parameters[i], 1e-4F) << "parameter " << i;
+  }
+}
+#endif
 
 // ── Memory ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -354,6 +402,120 @@ TEST_F(CudaTest, OurActivationsAndCudnnsAgree) {
                   1e-6F * static_cast<float>(rows + 1));
     }
   }
+}
+
+/// Kernels, strides and zeros that cuDNN takes, at sizes that fit nothing.
+std::vector<Convolution> convolutions_for_cudnn() {
+  return {
+      {{7, 5, 3}, {7, 5, 4}, 3, 3, 1, 1, 1},     // as "same" has it
+      {{9, 6, 5}, {9, 6, 1}, 5, 1, 1, 2, 0},     // a kernel that is not square, one map channel
+      {{8, 11, 1}, {6, 10, 17}, 3, 2, 1, 0, 0},  // "valid"
+      {{7, 9, 4}, {4, 5, 3}, 3, 3, 2, 1, 1},     // a stride, "same" on odd sizes
+      {{11, 8, 2}, {3, 2, 33}, 5, 4, 3, 0, 0},   // what lies behind the last window is unseen
+      {{6, 6, 33}, {3, 3, 7}, 2, 2, 2, 0, 0},    // windows side by side
+      {{4, 3, 2}, {6, 7, 3}, 1, 1, 1, 1, 2},     // more zeros than the kernel reaches
+      {{1, 1, 1}, {1, 1, 1}, 1, 1, 1, 0, 0},
+  };
+}
+
+TEST_F(CudaTest, OurConvolutionsAndCudnnsAgree) {
+  Bench bench;
+  const std::unique_ptr<cuda::DnnConvolutions> cudnn =
+      cuda::make_dnn_convolutions(bench.memory(), bench.stream(), /*tf32=*/false);
+  std::map<cuda::ConvolutionResult, int> compared;
+  Numbers numbers(32);
+  for (const Convolution& convolution : convolutions_for_cudnn()) {
+    for (const std::int64_t batch : {1, 7, 33}) {
+      SCOPED_TRACE(std::to_string(convolution.image.height) + "x" +
+                   std::to_string(convolution.image.width) + ", kernel " +
+                   std::to_string(convolution.kernel_height) + "x" +
+                   std::to_string(convolution.kernel_width) + ", stride " +
+                   std::to_string(convolution.stride) + ", batch " + std::to_string(batch));
+      struct Operand {
+        std::int64_t size;
+        const float* data;
+        float terms;  ///< in the sum that makes one of its values, at most
+      };
+      const auto operand = [&](std::int64_t size, std::int64_t terms) {
+        return Operand{size, bench.upload(numbers.vector(size)), static_cast<float>(terms)};
+      };
+      const std::int64_t taps = convolution.kernel_height * convolution.kernel_width;
+      const Operand images =
+          operand(batch * convolution.image.size(), taps * convolution.map.channels);
+      const Operand maps =
+          operand(batch * convolution.map.size(), taps * convolution.image.channels);
+      const Operand weights =
+          operand(convolution.weights(), batch * convolution.map.height * convolution.map.width);
+      const auto nans = [&](const Operand& like) {
+        return bench.upload(std::vector<float>(static_cast<std::size_t>(like.size), NAN));
+      };
+      const auto expect_agreement = [&](cuda::ConvolutionResult which, const Operand& first,
+                                        const Operand& second, const Operand& like,
+                                        const float* ours) {
+        cuda::LibraryConvolution* const theirs = cudnn->find(convolution, which, batch);
+        if (theirs == nullptr) return;  // whether it can is for a GPU's cuDNN to say
+        ++compared[which];
+        const CudaCalls before = test::cuda_calls();
+        EXPECT_EQ(cudnn->find(convolution, which, batch), theirs);
+        EXPECT_EQ((test::cuda_calls() - before).allocations, 0) << "tried out a second time";
+        theirs->run(nans(first), nans(second), nans(like));  // leaves NaNs where cuDNN works
+        float* once = nans(like);
+        float* twice = nans(like);
+        theirs->run(first.data, second.data, once);
+        theirs->run(first.data, second.data, twice);
+        const std::vector<float> values = bench.download(once, like.size);
+        expect_near(bench.download(ours, like.size), values, 1e-6F * (like.terms + 1));
+        EXPECT_TRUE(test::same_bits<float>(values, bench.download(twice, like.size)));
+      };
+
+      float* our_maps = nans(maps);
+      cuda::convolve(convolution, Towards::map, images.data, weights.data, our_maps, batch,
+                     bench.stream());
+      expect_agreement(cuda::ConvolutionResult::maps, images, weights, maps, our_maps);
+
+      float* our_images = nans(images);
+      cuda::convolve(convolution, Towards::image, maps.data, weights.data, our_images, batch,
+                     bench.stream());
+      expect_agreement(cuda::ConvolutionResult::images, maps, weights, images, our_images);
+
+      const cuda::ColumnSumScratchSizes sizes =
+          cuda::convolution_weights_scratch(convolution, batch);
+      const cuda::ColumnSumScratch scratch{bench.zeros<float>(sizes.columns), nullptr,
+                                           bench.zeros<unsigned>(sizes.counters)};
+      float* our_weights = nans(weights);
+      cuda::convolution_weights(convolution, images.data, maps.data, our_weights, batch, scratch,
+                                bench.stream());
+      expect_agreement(cuda::ConvolutionResult::weights, images, maps, weights, our_weights);
+    }
+  }
+  EXPECT_EQ(compared.size(), 3U) << "cuDNN does some of them, each of the three";
+}
+
+/// What cuDNN has no words for is left to our kernels.
+TEST_F(CudaTest, CudnnIsNotAskedForWhatItDoesNotTake) {
+  Bench bench;
+  const std::unique_ptr<cuda::DnnConvolutions> cudnn =
+      cuda::make_dnn_convolutions(bench.memory(), bench.stream(), /*tf32=*/false);
+  constexpr std::int64_t kBatch = 3;
+  const auto takes = [&](const Convolution& convolution, std::int64_t batch) {
+    bool taken = false;
+    for (const cuda::ConvolutionResult result :
+         {cuda::ConvolutionResult::images, cuda::ConvolutionResult::maps,
+          cuda::ConvolutionResult::weights}) {
+      taken = taken || cudnn->find(convolution, result, batch) != nullptr;
+    }
+    return taken;
+  };
+  const Convolution even{{14, 14, 3}, {14, 14, 2}, 3, 3, 1, 1, 1};
+  EXPECT_TRUE(takes(even, kBatch));
+  EXPECT_FALSE(takes(even, 0));
+  EXPECT_FALSE(takes(even, std::int64_t{1} << 23U));  // 2³¹ values and more
+  // The odd zero is below and on the right; in one dimension alone; a map that leaves some away.
+  EXPECT_FALSE(takes({{14, 14, 3}, {7, 7, 2}, 3, 3, 2, 0, 0}, kBatch));
+  EXPECT_FALSE(takes({{14, 13, 3}, {7, 7, 2}, 3, 3, 2, 0, 1}, kBatch));
+  EXPECT_FALSE(takes({{13, 14, 3}, {7, 7, 2}, 3, 3, 2, 1, 0}, kBatch));
+  EXPECT_FALSE(takes({{14, 14, 3}, {11, 14, 2}, 3, 3, 1, 1, 1}, kBatch));
+  EXPECT_FALSE(takes({{2, 2, 3}, {1, 1, 2}, 3, 3, 1, 0, 0}, kBatch));  // a kernel over the edge
 }
 #endif
 

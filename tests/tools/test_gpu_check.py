@@ -14,8 +14,8 @@ CARD = "Imaginary GPU 9000"
 
 SECTIONS = ["machine", "build", "MNIST", "tests", "tests on the GPU alone", "memcheck", "racecheck",
             "initcheck", "synccheck", "memory leaks", "kernel resources", "seed training",
-            "same bits again", "bench, fp32", "bench, tf32", "GPU beside CPU, operation by operation",
-            "PyTorch"]
+            "same bits again", "bench, fp32", "bench, tf32", "convolutions, cuDNN beside our own",
+            "GPU beside CPU, operation by operation", "PyTorch"]
 
 NVIDIA_SMI = f"""
 case "$*" in
@@ -56,8 +56,10 @@ while [ $# -gt 0 ]; do
   shift
 done
 case $command in
-  info) echo "ae 0" ;;
-  bench) echo "an epoch, run as training runs it: 0.0100 s (median)" ;;
+  info) echo "ae 0"; [ -z "$json" ] || echo '{"libraries":{"cuDNN":"9.0.0"}}' ;;
+  bench)
+    echo "an epoch, run as training runs it: 0.0100 s (median)"
+    echo "an epoch with --convolution cudnn: 0.0100 s; with --convolution own: 0.0200 s" ;;
   train)
     mkdir -p "$out"
     echo weights > "$out/model.safetensors"
@@ -152,6 +154,8 @@ class GpuCheck(unittest.TestCase):
         for text in (f"| test loss (BCE) after 50 epochs | 0.09168 | {CARD} |",
                      f"| test cases passed on the GPU | 38 | {CARD} |",
                      f"| an epoch in ae bench, tf32 | 0.0100 s (median) | {CARD} |",
+                     "on our kernels | 0.0100 s; with --convolution own: 0.0200 s |",
+                     "--convolution own: two trainings gave the same model file",
                      "1.50 times as long as in ae", "999.1", "40 registers", "release 13.0",
                      "1 passed, 0 failed, 0 skipped"):
             self.assertIn(text, report)
@@ -239,6 +243,14 @@ class GpuCheck(unittest.TestCase):
         done, report = self.check()
         self.assertEqual(done.returncode, 1)
         self.assert_section(report, "same bits again", "failed")
+        self.assert_section(report, "convolutions, cuDNN beside our own", "failed")
+
+    def test_no_cudnn(self):
+        self.program("tree/build/cuda/src/ae", AE.replace('"cuDNN":"9.0.0"', ""))
+        done, report = self.check()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assert_section(report, "convolutions, cuDNN beside our own", "skipped")
+        self.assert_section(report, "GPU beside CPU, operation by operation", "passed")
 
     def test_a_wrong_option(self):
         done, report = self.check("--fast")

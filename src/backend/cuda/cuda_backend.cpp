@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_set>
@@ -13,6 +14,7 @@
 
 #include "backend/cuda/blas.hpp"
 #include "backend/cuda/blas_lt.hpp"
+#include "backend/cuda/dnn_convolution.hpp"
 #include "backend/cuda/graph.hpp"
 #include "backend/cuda/handles.hpp"
 #include "backend/cuda/memory.hpp"
@@ -236,6 +238,14 @@ class CudaBackend final : public KernelBackend {
                                         .bias_gradient = op.dbias_below,
                                         .mask_in = op.reserve_below});
   }
+  [[nodiscard]] LibraryConvolution* library_convolution(const Convolution& convolution,
+                                                        ConvolutionResult result,
+                                                        std::int64_t batch) override {
+    if (!convolves_by_cudnn(options_)) return nullptr;
+    // Loading cuDNN takes time and memory, which models of dense layers are spared.
+    if (!convolutions_) convolutions_ = make_dnn_convolutions(memory_, main_.get(), is_tf32());
+    return convolutions_->find(convolution, result, batch);
+  }
   void join() override { check(try_join(), "cudaStreamWaitEvent"); }
   [[nodiscard]] Stream stream() override { return main_.get(); }
 
@@ -272,6 +282,7 @@ class CudaBackend final : public KernelBackend {
   Blas blas_beside_;
   std::optional<BlasLt> blas_lt_;
   std::optional<BlasLt> blas_lt_beside_;
+  std::unique_ptr<DnnConvolutions> convolutions_;  ///< from the first on
   std::unordered_set<const void*> masks_;  ///< reserves that hold the mask of their layer's ReLU
   bool has_forked_ = false;
   std::vector<GraphStep::Fed>* recording_ = nullptr;

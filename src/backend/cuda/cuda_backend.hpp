@@ -22,6 +22,14 @@ inline bool is_cuda_device(std::string_view name) {
   return name.starts_with("cuda:");
 }
 
+/// Whether this build can run a GPU's convolutions on cuDNN.
+bool has_cudnn();
+
+/// Whether a GPU's convolutions run on cuDNN, see DeviceOptions::convolution.
+inline bool convolves_by_cudnn(const DeviceOptions& options) {
+  return options.convolution == "cudnn" || (options.convolution == "auto" && has_cudnn());
+}
+
 /// For GPU number `index`. @throws Error if there is no such GPU or it cannot be used.
 std::unique_ptr<Backend> make_cuda_backend(int index, const DeviceOptions& options);
 

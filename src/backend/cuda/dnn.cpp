@@ -52,7 +52,7 @@ void check(cudnnStatus_t status, const char* call, std::source_location where) {
   static_cast<void>(cudaGetLastError());
   throw Error(
       fmt::format("{} failed on the GPU, {} ({}), see that cuDNN fits the driver and the GPU "
-                  "(ae info lists both)",
+                  "(ae info lists both), or use --convolution own",
                   call, cudnnGetErrorString(status), to_string(where)));
 }
 

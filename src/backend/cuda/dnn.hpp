@@ -15,9 +15,10 @@ namespace ae::cuda {
 void check(cudnnStatus_t status, const char* call,
            std::source_location where = std::source_location::current());
 
-/// cuDNN on one stream: what it has for dense layers, each operation by itself. Training does not
-/// use it; tests take it as a second opinion on our kernels, the benchmark times it beside them.
-/// Matrices are row-major (rows, cols), neither of them 0.
+/// cuDNN on one stream: what it has for dense layers, each operation by itself. Training uses cuDNN
+/// for convolutions alone (dnn_convolution.hpp) and none of this; tests take it as a second opinion
+/// on our kernels, the benchmark times it beside them. Matrices are row-major (rows, cols), neither
+/// of them 0.
 class Dnn {
  public:
   explicit Dnn(cudaStream_t stream);

@@ -28,6 +28,10 @@ std::string library_version(Status (*get_property)(libraryPropertyType, int*)) {
 
 }  // namespace
 
+bool has_cudnn() {
+  return AE_HAS_CUDNN != 0;
+}
+
 std::vector<LibraryVersion> list_cuda_libraries() {
   int runtime = 0;
   int driver = 0;

@@ -30,6 +30,10 @@ InputGradientArguments input_gradient_arguments(const Backward& op) {
           .dx = op.dx.data};
 }
 
+ConvolutionResult result_of(Towards towards) {
+  return towards == Towards::map ? ConvolutionResult::maps : ConvolutionResult::images;
+}
+
 }  // namespace
 
 DeviceData::DeviceData(Backend& backend, const Dataset& data)
@@ -122,12 +126,18 @@ void KernelBackend::dense_backward(const DenseBackward& op) {
 }
 
 void KernelBackend::convolution_forward(const ConvolutionForward& op) {
+  const Convolution& convolution = op.convolution;
+  const Towards towards = convolution.transposed ? Towards::image : Towards::map;
+  LibraryConvolution* const library =
+      library_convolution(convolution, result_of(towards), op.y.rows);
   if (planning_) return;
   join();
   const Range range(*this, "forward", op.layer);
-  const Convolution& convolution = op.convolution;
-  convolve(convolution, convolution.transposed ? Towards::image : Towards::map, op.x.data, op.w,
-           op.y.data, op.y.rows, stream());
+  if (library != nullptr) {
+    library->run(op.x.data, op.w, op.y.data);
+  } else {
+    convolve(convolution, towards, op.x.data, op.w, op.y.data, op.y.rows, stream());
+  }
   const std::int64_t channels = convolution.output().channels;
   const std::int64_t cols = columns_of_repeats(op.y.cols, channels);
   if (cols == 0) return;
@@ -137,17 +147,32 @@ void KernelBackend::convolution_forward(const ConvolutionForward& op) {
 
 void KernelBackend::convolution_backward(const ConvolutionBackward& op) {
   const Convolution& convolution = op.convolution;
+  const Towards towards = convolution.transposed ? Towards::map : Towards::image;
+  const float* const images = convolution.transposed ? op.dz.data : op.x.data;
+  const float* const maps = convolution.transposed ? op.x.data : op.dz.data;
+  const std::int64_t batch = op.dz.rows;
+  const bool has_dx = op.dx.data != nullptr;
+  LibraryConvolution* const to_weights =
+      library_convolution(convolution, ConvolutionResult::weights, batch);
+  LibraryConvolution* const to_dx =
+      has_dx ? library_convolution(convolution, result_of(towards), batch) : nullptr;
   const ColumnSumScratch scratch =
-      scratch_for(convolution_weights_scratch(convolution, op.dz.rows));
+      to_weights != nullptr ? ColumnSumScratch{}
+                            : scratch_for(convolution_weights_scratch(convolution, batch));
   if (planning_) return;
   join();
   const Range range(*this, "backward", op.layer);
-  const bool transposed = convolution.transposed;
-  convolution_weights(convolution, transposed ? op.dz.data : op.x.data,
-                      transposed ? op.x.data : op.dz.data, op.dw, op.dz.rows, scratch, stream());
-  if (op.dx.data == nullptr) return;
-  convolve(convolution, transposed ? Towards::map : Towards::image, op.dz.data, op.w, op.dx.data,
-           op.dx.rows, stream());
+  if (to_weights != nullptr) {
+    to_weights->run(images, maps, op.dw);
+  } else {
+    convolution_weights(convolution, images, maps, op.dw, batch, scratch, stream());
+  }
+  if (!has_dx) return;
+  if (to_dx != nullptr) {
+    to_dx->run(op.dz.data, op.w, op.dx.data);
+  } else {
+    convolve(convolution, towards, op.dz.data, op.w, op.dx.data, batch, stream());
+  }
 }
 
 void KernelBackend::max_pool_forward(const MaxPoolForward& op) {

@@ -39,6 +39,23 @@ struct Product {
   float* c = nullptr;
 };
 
+/// Of a convolution's images, its maps and its weights, what is computed from the other two: the
+/// maps and the images are the two ways along it, the weights are their gradient.
+enum class ConvolutionResult : std::uint8_t { images, maps, weights };
+
+/// One such computation, in a library that has agreed to do it and has made ready: a chosen
+/// algorithm and its memory.
+class LibraryConvolution {
+ public:
+  LibraryConvolution() = default;
+  virtual ~LibraryConvolution() = default;
+  LibraryConvolution(const LibraryConvolution&) = delete;
+  LibraryConvolution& operator=(const LibraryConvolution&) = delete;
+
+  /// images = (maps, W), maps = (images, W) or dW = (images, maps).
+  virtual void run(const float* first, const float* second, float* result) = 0;
+};
+
 /// The fused operations as launches of our kernels around GEMMs. Compiled twice, like the kernels:
 /// for CUDA, where streams, memory and cuBLAS are added to it, and for the emulated device.
 class KernelBackend : public Backend {
@@ -86,6 +103,14 @@ class KernelBackend : public Backend {
   [[nodiscard]] virtual bool multiply_and_differentiate(const Product& /*product*/,
                                                         const DenseBackward& /*op*/) {
     return false;
+  }
+
+  /// What a library will do in place of our kernels, with `batch` images; null where it does not.
+  /// Also called while planning, so that all of it is there before a step is recorded.
+  [[nodiscard]] virtual LibraryConvolution* library_convolution(const Convolution& /*convolution*/,
+                                                                ConvolutionResult /*result*/,
+                                                                std::int64_t /*batch*/) {
+    return nullptr;
   }
 
   /// multiply() beside whatever follows on the stream until join(). What was put on the stream
