@@ -58,6 +58,13 @@ def median_epoch(command):
     return statistics.median(epoch["seconds"] for epoch in run_epochs(command))
 
 
+def best_threads(counts, command):
+    """The number of threads with the fastest run of several, in turn: one slow moment decides nothing."""
+    rounds = [[median_epoch(command(count)) for count in counts] for _ in range(3)]
+    fastest = [min(times) for times in zip(*rounds)]
+    return counts[fastest.index(min(fastest))]
+
+
 def gpu_of_torch():
     """The GPU that PyTorch uses, with PyTorch's version."""
     script = ("import torch; print(f'{torch.cuda.get_device_name()}, PyTorch {torch.__version__}' "
@@ -115,8 +122,8 @@ def compare_on_cpu(arguments, images, ours, theirs):
     require_images(images)
 
     counts = sorted({1, 2, cores // 2, cores} & set(range(1, cores + 1)))
-    our_threads = min(counts, key=lambda count: median_epoch(ours(count)))
-    their_threads = min(counts, key=lambda count: median_epoch(theirs(count)))
+    our_threads = best_threads(counts, ours)
+    their_threads = best_threads(counts, theirs)
     print(f"threads that serve each best, of {counts}: ae {our_threads}, PyTorch {their_threads}")
     print(f"{'pair':>4} {'ae':>10} {'PyTorch':>10} {'ratio':>7}")
     ratios = []
