@@ -217,7 +217,7 @@ class Progress(ProgramTest):
 
     def test_a_terminal_gets_a_live_line(self):
         # Enough work for an epoch to outlast the first update.
-        self.write("big.idx", idx(pixels(500) * 100, (4, 4)))
+        self.write("big.idx", idx(pixels(500) * 1000, (4, 4)))
         master, slave = pty.openpty()
         process = subprocess.Popen(
             [AE, "train", "--data", "big.idx", "--hidden", "64,32", "--batch-size", "8", "--epochs",
