@@ -13,20 +13,13 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+#include "short_training.hpp"
+
 namespace ae {
 namespace {
 
-Dataset digits() {
-  return load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
-}
-
-TrainOptions options_on(const std::string& device, int threads = 1) {
-  TrainOptions options;
-  options.epochs = 2;
-  options.batch_size = 32;
-  options.device = {device, threads};
-  return options;
-}
+using test::digits;
+using test::options_on;
 
 ModelSpec normalised() {
   return parse_model({28, 28}, {"dense 24 identity", "batch_norm relu", "dropout 0.1", "dense 8"},
@@ -98,25 +91,11 @@ TEST(NormTraining, LearnsWithTheSameBitsForAnyThreads) {
 
 /// Each output of each operation is judged, and what goes on is the CPU's.
 TEST(NormTraining, CheckComparesOperationByOperation) {
-  const Dataset data = digits().first(40);
-  TrainOptions options = options_on("check:simt", 0);
-  options.epochs = 1;
-  options.batch_size = 16;
-  std::string table;
-  options.device.on_check = [&table](const std::string& text) { table += text; };
-  Model checked = Model::initialize(normalised(), 1);
-  train(checked, data, nullptr, options);
-  for (const char* output :
-       {"encoder.1 norm y", "encoder.1 norm statistics", "encoder.1 norm running",
-        "encoder.1 norm dz", "encoder.1 norm dgamma", "encoder.1 norm dbeta", "encoder.1 norm dx",
-        "encoder.2 dropout", "encoder.2 dropout dx", "decoder.0 norm y",
-        "decoder.0 norm statistics", "decoder.0 norm dx"}) {
-    EXPECT_NE(table.find(output), std::string::npos) << output << " is not in\n" << table;
-  }
-  options.device = {"cpu", 1};
-  Model model = Model::initialize(normalised(), 1);
-  train(model, data, nullptr, options);
-  EXPECT_EQ(checked.parameters, model.parameters);
+  test::expect_checked(normalised(),
+                       {"encoder.1 norm y", "encoder.1 norm statistics", "encoder.1 norm running",
+                        "encoder.1 norm dz", "encoder.1 norm dgamma", "encoder.1 norm dbeta",
+                        "encoder.1 norm dx", "encoder.2 dropout", "encoder.2 dropout dx",
+                        "decoder.0 norm y", "decoder.0 norm statistics", "decoder.0 norm dx"});
 }
 
 TEST(NormTraining, IsTheSameOnTheEmulatedDevice) {

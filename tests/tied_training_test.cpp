@@ -16,21 +16,13 @@
 #include "ae/train.hpp"
 
 #include "backends.hpp"
+#include "short_training.hpp"
 
 namespace ae {
 namespace {
 
-Dataset digits() {
-  return load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
-}
-
-TrainOptions options_on(const std::string& device, int threads = 1) {
-  TrainOptions options;
-  options.epochs = 2;
-  options.batch_size = 32;
-  options.device = {device, threads};
-  return options;
-}
+using test::digits;
+using test::options_on;
 
 ModelSpec tied(bool is_tied = true) {
   return dense_autoencoder({28, 28}, {40, 9}, Activation::tanh, Activation::sigmoid, is_tied);
@@ -102,22 +94,8 @@ TEST(TiedTraining, LearnsWithTheSameBitsForAnyThreads) {
 
 /// Each transposition is judged, and what goes on is the CPU's.
 TEST(TiedTraining, CheckComparesOperationByOperation) {
-  const Dataset data = digits().first(40);
-  TrainOptions options = options_on("check:simt", 0);
-  options.epochs = 1;
-  options.batch_size = 16;
-  std::string table;
-  options.device.on_check = [&table](const std::string& text) { table += text; };
-  Model checked = Model::initialize(tied(), 1);
-  train(checked, data, nullptr, options);
-  for (const char* output : {"decoder.0 transposed ", "decoder.0 transposed sum",
-                             "decoder.1 transposed ", "decoder.1 transposed sum"}) {
-    EXPECT_NE(table.find(output), std::string::npos) << output << " is not in\n" << table;
-  }
-  options.device = {"cpu", 1};
-  Model model = Model::initialize(tied(), 1);
-  train(model, data, nullptr, options);
-  EXPECT_EQ(checked.parameters, model.parameters);
+  test::expect_checked(tied(), {"decoder.0 transposed ", "decoder.0 transposed sum",
+                                "decoder.1 transposed ", "decoder.1 transposed sum"});
 }
 
 class TiedTrainingOn : public ::testing::TestWithParam<test::Target> {};

@@ -8,6 +8,7 @@
 #include "ae/error.hpp"
 
 #include "losses.hpp"
+#include "model/names.hpp"
 #include "optimizers.hpp"
 
 namespace ae::cli {
@@ -18,12 +19,6 @@ std::string_view full_name(Loss loss) {
   std::string_view name;
   for_formula(loss, losses::Losses{}, [&]<typename Formula>() { name = Formula::kTitle; });
   return name;
-}
-
-/// "bce, mse, …".
-template <typename... Formulas>
-std::string list_of(FormulaList<Formulas...> /*all*/) {
-  return fmt::format("{}", fmt::join({Formulas::kName...}, ", "));
 }
 
 std::string_view full_name(Reduction reduction) {
@@ -44,7 +39,7 @@ void TrainingOptions::add_to(Options& options) {
               "of hidden layers: relu, elu, gelu, silu, tanh, sigmoid, …");
   options.add("output-activation", output_activation_, "NAME", "of the last layer");
   options.group("Objective");
-  options.add("loss", loss_, "NAME", list_of(losses::Losses{}));
+  options.add("loss", loss_, "NAME", list_of(names_of(losses::Losses{})));
   options.add("reduction", reduction_, "NAME", "mean over elements, or sum per sample");
   options.add("noise", noise_, "NAME", "on the input: gaussian, masking, salt_and_pepper");
   options.add("noise-amount", training.noise.amount, "X", "standard deviation, or probability");
@@ -58,7 +53,7 @@ void TrainingOptions::add_to(Options& options) {
   options.add("free-bits", training.variational.free_bits, "X",
               "gaussian code: nats of KL a unit has for nothing");
   options.group("Training");
-  options.add("optimizer", optimizer_, "NAME", list_of(optimizers::Optimizers{}));
+  options.add("optimizer", optimizer_, "NAME", list_of(names_of(optimizers::Optimizers{})));
   options.add("learning-rate", training.optimizer.learning_rate, "X", "above 0");
   options.add("beta1", training.optimizer.beta1, "X", "Adam's decay of the gradient's mean");
   options.add("beta2", training.optimizer.beta2, "X", "Adam's decay of its square's mean");

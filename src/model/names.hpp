@@ -23,6 +23,14 @@ constexpr auto names_of(FormulaList<Formulas...> /*all*/) {
   return std::array{std::pair{Formulas::kKind, std::string_view(Formulas::kName)}...};
 }
 
+/// "relu, elu, …".
+template <typename Enum, std::size_t kSize>
+std::string list_of(const Names<Enum, kSize>& names) {
+  std::string list;
+  for (const auto& [value, name] : names) list += (list.empty() ? "" : ", ") + std::string(name);
+  return list;
+}
+
 template <typename Enum, std::size_t kSize>
 std::string_view name_of(const Names<Enum, kSize>& names, Enum value) {
   for (const auto& [known, name] : names) {
@@ -34,12 +42,11 @@ std::string_view name_of(const Names<Enum, kSize>& names, Enum value) {
 /// @throws UsageError that lists the names there are; `what` is "activation".
 template <typename Enum, std::size_t kSize>
 Enum value_of(const Names<Enum, kSize>& names, std::string_view what, std::string_view wanted) {
-  std::string known_names;
   for (const auto& [known, name] : names) {
     if (name == wanted) return known;
-    known_names += (known_names.empty() ? "" : ", ") + std::string(name);
   }
-  throw UsageError(fmt::format("there is no {} '{}', choose one of {}", what, wanted, known_names));
+  throw UsageError(
+      fmt::format("there is no {} '{}', choose one of {}", what, wanted, list_of(names)));
 }
 
 }  // namespace ae

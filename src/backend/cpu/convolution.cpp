@@ -6,10 +6,6 @@ namespace ae::cpu {
 
 namespace {
 
-std::int64_t padded(std::int64_t floats) {
-  return (floats + kImageSlack - 1) / kImageSlack * kImageSlack;
-}
-
 struct Extent {
   std::int64_t first = 0;
   std::int64_t size = 0;

@@ -8,6 +8,11 @@
 
 namespace ae::cpu {
 
+/// Floats, to whole cache lines: what lies behind them begins on one.
+inline std::int64_t padded(std::int64_t floats) {
+  return (floats + kImageSlack - 1) / kImageSlack * kImageSlack;
+}
+
 /// An image with as many zeros around it as a convolution reads, or less of it where it reads less:
 /// rows first_row … first_row + rows of it, and columns likewise.
 struct Frame {

@@ -180,8 +180,7 @@ Schedule::Phase& Schedule::add_row_operation(const RowOperation& operation, std:
 }
 
 void Schedule::need_scratch(std::int64_t floats) {
-  const std::int64_t whole_lines = pieces(floats, kImageSlack) * kImageSlack;
-  scratch_size_ = std::max(scratch_size_, whole_lines);
+  scratch_size_ = std::max(scratch_size_, padded(floats));
 }
 
 std::size_t Schedule::add_packing(Phase& phase, const DirectedConvolution& convolution,
@@ -227,12 +226,10 @@ void Schedule::add(const DenseBackward& op) {
                                   ? 0
                                   : add_column_sums(phase, op.dx.rows, op.dx.cols, op.dbias_below);
   InputGradientRows work{op, partial};
-  work.has_transposed = op.dz.rows > kPanelRows;
-  if (work.has_transposed) {
+  if (op.dz.rows > kPanelRows) {  // of several panels
     work.transposed = packed_.size();
-    packed_.resize(work.transposed +
-                   static_cast<std::size_t>(pieces(op.w.size(), kImageSlack) * kImageSlack));
-    phase.transpositions.push_back({op.w, work.transposed});
+    packed_.resize(packed_.size() + static_cast<std::size_t>(padded(op.w.size())));
+    phase.transpositions.push_back({op.w, *work.transposed});
   }
   phase.row_operations.emplace_back(work);
 }
@@ -819,9 +816,9 @@ void Schedule::run(const InputGradientRows& work, const VectorKernels& kernels, 
   const std::int64_t units = op.dz.cols;
   float* dx = op.dx.data + rows.begin * inputs;
   const float* const dz = op.dz.data + rows.begin * units;
-  if (work.has_transposed) {
+  if (work.transposed) {
     gemm(Transpose::no, Transpose::no, rows.size, inputs, units, dz, units,
-         packed_.data() + work.transposed, inputs, dx, inputs);
+         packed_.data() + *work.transposed, inputs, dx, inputs);
   } else {
     gemm(Transpose::no, Transpose::yes, rows.size, inputs, units, dz, units, op.w.data, units, dx,
          inputs);

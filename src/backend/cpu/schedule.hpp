@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -110,8 +111,7 @@ class Schedule {
   struct InputGradientRows {
     DenseBackward op;
     std::size_t partial = 0;
-    bool has_transposed = false;
-    std::size_t transposed = 0;  ///< where in packed_
+    std::optional<std::size_t> transposed{};  ///< where W is so in packed_, if it is
   };
   /// What a gradient in the next phase needs of the whole batch.
   template <typename Operation>
