@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -109,13 +110,24 @@ std::string value_in(const std::vector<std::string>& arguments, const std::strin
   return value;
 }
 
+/// A configuration file's values stand before the flags, so the last one is the one that counts.
+void take_last(CLI::Option* option) {
+  option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
 }  // namespace
 
+struct Options::Parser {
+  CLI::App app;
+};
+
 Options::Options(std::string usage, std::string summary)
-    : usage_(std::move(usage)), summary_(std::move(summary)) {
-  app_.set_help_flag();
-  app_.allow_extras();
+    : usage_(std::move(usage)), summary_(std::move(summary)), parser_(std::make_unique<Parser>()) {
+  parser_->app.set_help_flag();
+  parser_->app.allow_extras();
 }
+
+Options::~Options() = default;
 
 template <typename Value>
 void Options::add_entry(const std::string& name, Value& value, const std::string& placeholder,
@@ -124,72 +136,68 @@ void Options::add_entry(const std::string& name, Value& value, const std::string
                       [&value] { return toml_text(value); }, false});
 }
 
-void Options::add_default_policy(CLI::Option* option) {
-  // A configuration file's values stand before the flags, so the last one is the one that counts.
-  option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-}
-
 void Options::add(const std::string& name, std::string& value, const std::string& placeholder,
                   const std::string& description) {
   add_entry(name, value, placeholder, description);
-  add_default_policy(app_.add_option("--" + name, value));
+  take_last(parser_->app.add_option("--" + name, value));
 }
 
 void Options::add(const std::string& name, std::filesystem::path& value,
                   const std::string& placeholder, const std::string& description) {
   add_entry(name, value, placeholder, description);
-  add_default_policy(app_.add_option_function<std::string>(
+  take_last(parser_->app.add_option_function<std::string>(
       "--" + name, [&value](const std::string& text) { value = text; }));
 }
 
 void Options::add(const std::string& name, std::int64_t& value, const std::string& placeholder,
                   const std::string& description) {
   add_entry(name, value, placeholder, description);
-  add_default_policy(app_.add_option("--" + name, value));
+  take_last(parser_->app.add_option("--" + name, value));
 }
 
 void Options::add(const std::string& name, std::uint64_t& value, const std::string& placeholder,
                   const std::string& description) {
   add_entry(name, value, placeholder, description);
-  add_default_policy(app_.add_option("--" + name, value));
+  take_last(parser_->app.add_option("--" + name, value));
 }
 
 void Options::add(const std::string& name, int& value, const std::string& placeholder,
                   const std::string& description) {
   add_entry(name, value, placeholder, description);
-  add_default_policy(app_.add_option("--" + name, value));
+  take_last(parser_->app.add_option("--" + name, value));
 }
 
 void Options::add(const std::string& name, float& value, const std::string& placeholder,
                   const std::string& description) {
   add_entry(name, value, placeholder, description);
-  add_default_policy(app_.add_option("--" + name, value));
+  take_last(parser_->app.add_option("--" + name, value));
 }
 
 void Options::add(const std::string& name, std::vector<std::int64_t>& value,
                   const std::string& placeholder, const std::string& description) {
   add_entry(name, value, placeholder, description);
-  add_default_policy(app_.add_option_function<std::string>(
+  take_last(parser_->app.add_option_function<std::string>(
       "--" + name, [&value, name](const std::string& text) { value = parse_numbers(name, text); }));
 }
 
 void Options::add(const std::string& name, std::vector<std::string>& value,
                   const std::string& placeholder, const std::string& description) {
   add_entry(name, value, placeholder, description);
-  add_default_policy(app_.add_option_function<std::string>(
+  take_last(parser_->app.add_option_function<std::string>(
       "--" + name, [&value](const std::string& text) { value = split_list(text); }));
 }
 
 void Options::add_flag(const std::string& name, bool& value, const std::string& description) {
   entries_.push_back(
       {group_, name, "", description, "", [&value] { return toml_text(value); }, true});
-  add_default_policy(app_.add_flag("--" + name, value));
+  take_last(parser_->app.add_flag("--" + name, value));
 }
 
 void Options::add_argument(const std::string& name, std::filesystem::path& value,
                            const std::string& description) {
   arguments_.push_back({"", name, "", description, "", {}, false});
-  app_.add_option_function<std::string>(name, [&value](const std::string& text) { value = text; })
+  parser_->app
+      .add_option_function<std::string>(name, [&value](const std::string& text) { value = text; })
       ->required();
 }
 
@@ -236,8 +244,7 @@ bool Options::parse(const std::vector<std::string>& arguments) {
     all.insert(all.end(), more.begin(), more.end());
   };
   const auto accept = [&](const std::string& option) {
-    app_.add_option_function<std::string>(option, [](const std::string&) {})
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    take_last(parser_->app.add_option_function<std::string>(option, [](const std::string&) {}));
     return value_in(arguments, option);
   };
   if (has_recipes_) {
@@ -251,11 +258,11 @@ bool Options::parse(const std::vector<std::string>& arguments) {
   all.insert(all.end(), arguments.begin(), arguments.end());
   std::reverse(all.begin(), all.end());  // as CLI11 wants them
   try {
-    app_.parse(all);
+    parser_->app.parse(all);
   } catch (const CLI::RequiredError&) {
-    const auto missing =
-        std::find_if(arguments_.begin(), arguments_.end(),
-                     [&](const Entry& entry) { return app_.get_option(entry.name)->count() == 0; });
+    const auto missing = std::find_if(
+        arguments_.begin(), arguments_.end(),
+        [&](const Entry& entry) { return parser_->app.get_option(entry.name)->count() == 0; });
     throw UsageError(
         fmt::format("{} is missing: {}{}", missing->name, missing->description, see_help));
   } catch (const CLI::ParseError& error) {
@@ -267,7 +274,7 @@ bool Options::parse(const std::vector<std::string>& arguments) {
     }
     throw UsageError(what + see_help);
   }
-  for (const std::string& extra : app_.remaining()) {
+  for (const std::string& extra : parser_->app.remaining()) {
     if (extra.size() > 1 && extra.front() == '-') {
       const std::string flag = extra.substr(0, extra.find('='));
       const std::string name = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
@@ -280,7 +287,7 @@ bool Options::parse(const std::vector<std::string>& arguments) {
 }
 
 bool Options::given(const std::string& name) const {
-  return app_.get_option("--" + name)->count() != 0;
+  return parser_->app.get_option("--" + name)->count() != 0;
 }
 
 std::string Options::to_toml() const {

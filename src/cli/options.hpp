@@ -3,10 +3,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
 
 #include "ae/train.hpp"
 
@@ -21,6 +20,9 @@ class Options {
  public:
   /// `usage` follows "ae ", e.g. "train [options]".
   Options(std::string usage, std::string summary);
+  ~Options();
+  Options(const Options&) = delete;
+  Options& operator=(const Options&) = delete;
 
   /// The options added from here on are listed under `title`.
   void group(std::string title) { group_ = std::move(title); }
@@ -69,6 +71,9 @@ class Options {
   [[nodiscard]] std::string to_toml() const;
 
  private:
+  /// CLI11's parser. Its header takes seconds to compile, so options.cpp alone includes it.
+  struct Parser;
+
   struct Entry {
     std::string group;
     std::string name;
@@ -82,7 +87,6 @@ class Options {
   template <typename Value>
   void add_entry(const std::string& name, Value& value, const std::string& placeholder,
                  const std::string& description);
-  void add_default_policy(CLI::Option* option);
   [[nodiscard]] std::vector<std::string> config_arguments(
       const std::string& source, const std::vector<ConfigValue>& values) const;
   [[nodiscard]] std::vector<std::string> names() const;
@@ -91,7 +95,7 @@ class Options {
   std::string usage_;
   std::string summary_;
   std::string group_ = "Options";
-  CLI::App app_;
+  std::unique_ptr<Parser> parser_;
   std::vector<Entry> entries_;
   std::vector<Entry> arguments_;
   std::vector<std::string> examples_;
