@@ -13,6 +13,8 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+#include "test_data.hpp"
+
 namespace {
 
 std::atomic<std::size_t> allocations{0};
@@ -64,7 +66,7 @@ namespace {
 /// How often operator new was called up to the end of each step.
 std::vector<std::size_t> count_by_step(const ModelSpec& spec, int threads, TrainOptions options) {
   constexpr std::size_t kMostSteps = 1000;
-  const Dataset digits = load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
+  const Dataset& digits = test::digits();
   const Dataset held_out = digits.first(50);
   Model model = Model::initialize(spec, 1);
   std::vector<std::size_t> counts;

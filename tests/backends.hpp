@@ -89,6 +89,14 @@ inline void PrintTo(const Target& target, std::ostream* stream) {
   *stream << target.name();
 }
 
+/// The orders in which the emulated device runs its threads: all three, or the first alone where
+/// AE_SIMT_ORDERS is "forward".
+inline std::vector<std::string> simt_orders() {
+  const char* const asked = std::getenv("AE_SIMT_ORDERS");
+  if (asked != nullptr && std::string(asked) == "forward") return {"simt"};
+  return {"simt", "simt:reverse", "simt:shuffled"};
+}
+
 /// Every device that is usable here; the CPU once for each instruction set it has, the emulated
 /// device once for each order of its threads, a GPU once for each library of products.
 inline std::vector<Target> devices() {
@@ -100,7 +108,7 @@ inline std::vector<Target> devices() {
         found.push_back({{"cpu", 1}, kernels->instruction_set, {}});
       }
     } else if (device.name == "simt") {
-      for (const char* order : {"simt", "simt:reverse", "simt:shuffled"}) {
+      for (const std::string& order : simt_orders()) {
         found.push_back({{order, 0}, "", {}});
       }
     } else {

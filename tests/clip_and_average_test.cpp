@@ -17,17 +17,14 @@
 #include "ae/train.hpp"
 
 #include "error_message.hpp"
+#include "test_data.hpp"
 
 namespace ae {
 namespace {
 
+using test::digits;
 using test::error_of;
 using test::says;
-
-const Dataset& digits() {
-  static const Dataset loaded = load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
-  return loaded;
-}
 
 Model small_model() {
   return Model::initialize(dense_autoencoder({28, 28}, {16}), 1);
@@ -140,8 +137,7 @@ TEST(Averaging, JudgesTheAverageAndTrainsTheWeights) {
   options.ema_decay = 0.7F;
   Model model = small_model();
   const TrainResult averaged = train(model, digits(), &held_out, options);
-  EXPECT_EQ(averaged.epochs.back().validation_loss,
-            evaluate(model, held_out, {}, {"cpu", 1}).loss);
+  EXPECT_EQ(averaged.epochs.back().validation_loss, evaluate(model, held_out, {}, {"cpu", 1}).loss);
   EXPECT_NE(averaged.epochs.back().validation_loss, plain.epochs.back().validation_loss);
   for (std::size_t i = 0; i < plain.epochs.size(); ++i) {
     EXPECT_EQ(averaged.epochs[i].train_loss, plain.epochs[i].train_loss);

@@ -19,10 +19,12 @@
 #include "ae/train.hpp"
 
 #include "error_message.hpp"
+#include "test_data.hpp"
 
 namespace ae {
 namespace {
 
+using test::digits;
 using test::error_of;
 using test::says;
 
@@ -162,11 +164,6 @@ TEST(LearningRate, SaysWhetherAnEpochsRatesAreOthers) {
 }
 
 // ── In a training ───────────────────────────────────────────────────────────────────────────────
-
-const Dataset& digits() {
-  static const Dataset loaded = load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
-  return loaded;
-}
 
 Model small_model() {
   return Model::initialize(dense_autoencoder({28, 28}, {8}), 1);

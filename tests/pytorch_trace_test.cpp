@@ -21,6 +21,7 @@
 #include "backends.hpp"
 #include "model/network.hpp"
 #include "philox.hpp"
+#include "test_data.hpp"
 #include "train/evaluation.hpp"
 #include "train/learning_rate.hpp"
 
@@ -32,7 +33,7 @@ using test::Target;
 
 const json& trace() {
   static const json loaded = [] {
-    std::ifstream file(AE_TEST_DATA "/pytorch_trace.json");
+    std::ifstream file(test::test_data("pytorch_trace.json"));
     return json::parse(file);
   }();
   return loaded;

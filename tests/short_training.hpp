@@ -9,12 +9,10 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+#include "test_data.hpp"
+
 /// Trainings of some epochs on some hundred digits.
 namespace ae::test {
-
-inline Dataset digits() {
-  return load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
-}
 
 inline TrainOptions options_on(const std::string& device, int threads = 1) {
   TrainOptions options;

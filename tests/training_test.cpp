@@ -20,18 +20,15 @@
 #include "ae/train.hpp"
 
 #include "error_message.hpp"
+#include "test_data.hpp"
 #include "train/shuffle.hpp"
 
 namespace ae {
 namespace {
 
+using test::digits;
 using test::error_of;
 using test::says;
-
-const Dataset& digits() {
-  static const Dataset loaded = load_dataset(AE_TEST_DATA "/synthetic-digits-idx3-ubyte.gz");
-  return loaded;
-}
 
 /// The Keras example's model for them, in its first state.
 Model keras_model(std::uint64_t seed = 1) {

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Reads CTest's JUnit files and prints the reasons of skipped tests, and then one line that counts.
 
+A CTest test that is a share of a GoogleTest program (ae_tests.7) left its own results beside the
+JUnit file, in test-results/ae_tests.7.xml; its cases are counted one by one.
+
 Usage: summarize_tests.py [--kernels-run NAMES.txt] RESULT.xml…
 
   --kernels-run   the names of the kernels that ran on the emulated device, one a line: those in
@@ -17,14 +20,52 @@ import sys
 import xml.etree.ElementTree
 
 
-def reason(case):
-    """What a skipped GoogleTest case said, else CTest's own word for it."""
-    output = case.findtext("system-out") or ""
-    said = re.search(r"Skipped\n(.+?)\n", output)
-    if said:
-        return said.group(1).strip()
-    mark = case.find("skipped")
-    return (mark.get("message") if mark is not None else None) or case.get("status", "not run")
+class Counts:
+    """How many cases passed, failed and were skipped, and why those were."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.reasons = collections.Counter()
+
+    def fail(self, name):
+        self.failed += 1
+        print("failed: " + name)
+
+    def skip(self, why):
+        self.skipped += 1
+        self.reasons[why] += 1
+
+    def add_program(self, path):
+        """The cases of one GoogleTest program. Returns how many of them failed."""
+        failed_before = self.failed
+        for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
+            if case.get("status") == "notrun":  # disabled, or another share's
+                continue
+            if case.find("failure") is not None:
+                self.fail(f"{case.get('classname')}.{case.get('name')}")
+            elif case.get("result") == "skipped":
+                message = case.find("skipped").get("message")
+                self.skip(message.split("\n", 1)[-1].strip())  # after the place in the source
+            else:
+                self.passed += 1
+        return self.failed - failed_before
+
+    def add_ctest(self, path):
+        """All tests of one run of CTest."""
+        for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
+            name, status = case.get("name"), case.get("status")
+            program = pathlib.Path(path).parent / "test-results" / (name + ".xml")
+            if program.exists():
+                failed = self.add_program(program)
+                if status == "fail" and not failed:
+                    self.fail(name + ", after its last case")
+            elif status == "run":
+                self.passed += 1
+            elif status == "fail":
+                self.fail(name)
+            else:
+                mark = case.find("skipped")
+                self.skip((mark.get("message") if mark is not None else None) or status)
 
 
 def all_kernels():
@@ -49,22 +90,12 @@ def main(arguments):
     parser.add_argument("--kernels-run")
     parser.add_argument("results", nargs="+")
     options = parser.parse_args(arguments)
-    passed = failed = skipped = 0
-    reasons = collections.Counter()
+    counts = Counts()
     for path in options.results:
-        for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
-            status = case.get("status")
-            if status == "run":
-                passed += 1
-            elif status == "fail":
-                failed += 1
-                print("failed: " + case.get("name"))
-            else:
-                skipped += 1
-                reasons[reason(case)] += 1
-    for text, count in reasons.most_common():
+        counts.add_ctest(path)
+    for text, count in counts.reasons.most_common():
         print(f"skipped {count}: {text}")
-    line = f"{passed} passed, {failed} failed, {skipped} skipped"
+    line = f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped"
     idle = set()
     if options.kernels_run:
         kernels = all_kernels()
@@ -73,7 +104,7 @@ def main(arguments):
             print("no test ran the kernel " + kernel)
         line += f"; {len(kernels) - len(idle)} of {len(kernels)} kernels ran on the emulated device"
     print(line)
-    return 1 if failed or idle or not passed else 0
+    return 1 if counts.failed or idle or not counts.passed else 0
 
 
 if __name__ == "__main__":
