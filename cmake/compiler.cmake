@@ -9,6 +9,8 @@ target_compile_options(ae_warnings INTERFACE
   $<$<BOOL:${AE_WARNINGS_AS_ERRORS}>:-Werror>)
 
 add_library(ae_compile_options INTERFACE)
+# ccache sees what a precompiled header holds.
+target_compile_options(ae_compile_options INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
 target_link_libraries(ae_compile_options INTERFACE ae_warnings)
 if(AE_SANITIZE)
   target_compile_options(ae_compile_options INTERFACE

@@ -17,10 +17,12 @@ if(AE_HAS_CUDNN)
   install(FILES cmake/FindcuDNN.cmake DESTINATION ${AE_CMAKE_DIR})
 endif()
 
-# What pkg-config's users link with for CUDA. The toolkit stays where it is.
+# What pkg-config's users link with for CUDA. The toolkit stays where it is, and their programs must
+# find its libraries there, as programs that CMake links do.
 set(AE_PC_CUDA "")
 if(AE_HAS_CUDA)
-  set(AE_PC_CUDA "-L${CUDAToolkit_LIBRARY_DIR} -lcublas -lcublasLt")
+  set(AE_PC_CUDA
+    "-L${CUDAToolkit_LIBRARY_DIR} -Wl,-rpath,${CUDAToolkit_LIBRARY_DIR} -lcublas -lcublasLt")
   if(AE_HAS_CUDNN)
     string(APPEND AE_PC_CUDA " ${cuDNN_LIBRARY}")
   endif()
