@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the compiled CUDA program and its tests where a program imitates a GPU, in several orders of
 whatever CUDA leaves open, and judges the reports: no error, no warning, no leak, no read of memory
-that nothing wrote, no training step of more nodes than promised.
+that nothing wrote, no training step of more nodes than promised. An imitation uses one core, so as
+many runs go on at a time as there are cores, the longest first.
 
 Usage: .ci/virtual_gpu.py RUNNER
 
@@ -10,12 +11,14 @@ Usage: .ci/virtual_gpu.py RUNNER
 Closes with "virtual-gpu: N passed, N failed", runs of a program being counted.
 """
 
+import concurrent.futures
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/virtual"
@@ -39,9 +42,10 @@ def faults(report):
         yield "no kernel ran"
 
 
-def run(runner, name, seed, command, most_nodes=None):
-    """True if the program ended well and nothing is held against it. Prints one line, and if not
-    also the end of its output."""
+def run(runner, name, seed, command, most_nodes):
+    """Returns whether the program ended well and nothing is held against it, and what to print: one
+    line, and if not also the end of the program's output."""
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report_path = pathlib.Path(folder) / "report.json"
         environment = dict(os.environ, AE_REQUIRE_GPU="1", FAKECUDA_SEED=str(seed),
@@ -57,29 +61,38 @@ def run(runner, name, seed, command, most_nodes=None):
     if most_nodes and (not nodes or max(nodes) > most_nodes):
         wrong.append(f"graphs of {nodes} nodes, a step has at most {most_nodes}")
     launched = sum(kernel["launches"] for kernel in report["kernels"]) if report else 0
-    print(f"{name}, seed {seed}: {'FAILED: ' + '; '.join(wrong) if wrong else 'passed'} "
-          f"({launched} kernel launches)", flush=True)
-    if wrong:
-        print(done.stdout[-4000:], flush=True)
-    return not wrong
+    text = (f"{name}, seed {seed}: {'FAILED: ' + '; '.join(wrong) if wrong else 'passed'} "
+            f"({launched} kernel launches, {time.monotonic() - start:.0f} s)")
+    return not wrong, text + ("\n" + done.stdout[-4000:] if wrong else "")
+
+
+def runs():
+    """(name, seed, command, nodes at most) of each run, the longest first."""
+    tests = [BUILD / "tests/ae_tests"]
+    train = [BUILD / "src/ae", "train", "--limit", "600", "--epochs", "2", "--no-report"]
+    for seed in SEEDS:
+        left_out = "" if seed == SEEDS[0] else f"-{MANY_SHAPES}"
+        yield ("operations, steps, trainings", seed,
+               [*tests, "--gtest_filter=*cuda*:Gpu.*" + left_out], None)
+    for seed in SEEDS:
+        yield "what only a GPU has", seed, [BUILD / "tests/ae_cuda_test"], None
+        yield "ae train", seed, [*train, "--device", "cuda"], MOST_NODES_A_STEP
+        yield "ae train beside the CPU", seed, [*train, "--device", "check"], None
 
 
 def main(runner):
     subprocess.run([ROOT / "tools/build.sh", "virtual", "-DAE_BUILD_TESTS=ON"], check=True)
-    train = [BUILD / "src/ae", "train", "--limit", "600", "--epochs", "2", "--no-report"]
+    # Its first call builds the imitation.
+    subprocess.run([runner, BUILD / "src/ae", "--version"], check=True, stdout=subprocess.DEVNULL)
     passed = failed = 0
-    for seed in SEEDS:
-        for name, command, most_nodes in (
-                ("operations, steps, trainings",
-                 [BUILD / "tests/ae_tests", "--gtest_filter=*cuda*:Gpu.*" +
-                  ("" if seed == SEEDS[0] else f"-{MANY_SHAPES}")], None),
-                ("what only a GPU has", [BUILD / "tests/ae_cuda_test"], None),
-                ("ae train", [*train, "--device", "cuda"], MOST_NODES_A_STEP),
-                ("ae train beside the CPU", [*train, "--device", "check"], None)):
-            if run(runner, name, seed, [str(word) for word in command], most_nodes):
-                passed += 1
-            else:
-                failed += 1
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting = [pool.submit(run, runner, name, seed, [str(word) for word in command], most_nodes)
+                   for name, seed, command, most_nodes in runs()]
+        for done in concurrent.futures.as_completed(waiting):
+            went_well, text = done.result()
+            print(text, flush=True)
+            passed += went_well
+            failed += not went_well
     print(f"virtual-gpu: {passed} passed, {failed} failed")
     return 1 if failed else 0
 
