@@ -201,6 +201,10 @@ void Options::add_argument(const std::string& name, std::filesystem::path& value
       ->required();
 }
 
+void Options::add_example(const std::string& command) {
+  examples_.push_back(command);
+}
+
 std::vector<std::string> Options::names() const {
   std::vector<std::string> all = {"config", "help"};
   if (has_recipes_) all.emplace_back("recipe");

@@ -56,7 +56,7 @@ class Options {
   /// --recipe NAME: the options of a ready-made model, see recipes.hpp.
   void add_recipes() { has_recipes_ = true; }
 
-  void add_example(std::string command) { examples_.push_back(std::move(command)); }
+  void add_example(const std::string& command);
 
   /// Reads the arguments after the command's name. Returns false if they asked for help, which is
   /// then on stdout. A recipe's values come first, those of `--config FILE` win over them, and

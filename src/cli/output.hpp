@@ -6,6 +6,9 @@
 
 namespace ae::cli {
 
+/// On a terminal: back to the start of the line, which becomes empty.
+inline constexpr const char* kClearLine = "\r\x1b[K";
+
 /// Writes to stdout and flushes. @throws Error if that fails (a full disk, a closed pipe): what a
 /// script waits for must not be lost in silence.
 void print(std::string_view text);

@@ -16,8 +16,6 @@ namespace {
 using report::format_count;
 using report::format_loss;
 
-constexpr const char* kClearLine = "\r\x1b[K";
-
 /// "████▌     ", in eighths of a character.
 std::string bar(double fraction, int width) {
   static constexpr const char* kParts[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};

@@ -10,6 +10,7 @@
 
 #include "ae/ae.hpp"
 
+#include "cli/activity.hpp"
 #include "cli/commands.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/options.hpp"
@@ -235,8 +236,10 @@ int run_train(const Arguments& arguments) {
       train(model, rows.training, rows.test ? &*rows.test : nullptr, training);
   progress.clear();
 
+  Activity activity(voice);
   EvaluationResult test{.loss = kNone, .reconstruction = kNone, .kl = kNone};
   if (rows.test && (result.epochs.empty() || result.interrupted)) {
+    activity.start("evaluating the test rows");
     test = evaluate(model, *rows.test, evaluation_options(training), training.device);
   } else if (rows.test) {  // the last epoch ended with this very evaluation
     const EpochResult& last = result.epochs.back();
@@ -244,6 +247,7 @@ int run_train(const Arguments& arguments) {
             .reconstruction = last.validation_reconstruction,
             .kl = last.validation_kl};
   }
+  activity.stop();
   model.training = training_record(command, rows, spec, result, test);
   save_model(model, folder.model());
   if (voice == Voice::human && result.interrupted) {
@@ -256,6 +260,7 @@ int run_train(const Arguments& arguments) {
   report.test_loss = test.loss;
   const bool has_picture = report::image_extents(spec.input_shape).has_value();
   if (has_picture) {
+    activity.start("reconstructing rows for the picture");
     // Of a denoising model, what it is given: the noisy rows.
     Dataset originals = picture_rows(shown);
     if (training.noise.kind != Noise::none) {
@@ -269,24 +274,29 @@ int run_train(const Arguments& arguments) {
   if (!command.no_report) {
     // What a bound is worth cannot be read off baselines of reconstructions.
     if (rows.test && !spec.is_variational()) {
+      activity.start("computing the report's baselines: mean image and PCA");
       report.baselines =
           report::compute_baselines(rows.training, *rows.test, training.loss, training.reduction,
                                     static_cast<int>(spec.latent()), command.data.directory());
     }
     if (rows.test) {
+      activity.start("computing the squared error of the test rows");
       report.test_squared_error_per_row =
           evaluate(model, *rows.test,
                    {.loss = Loss::mse, .reduction = Reduction::sum, .noise = training.noise},
                    training.device)
               .reconstruction;
     }
+    activity.start("writing the report");
     report::write_report(report, folder.report());
   }
 
   CodeStatistics codes;
   if (voice != Voice::quiet) {
+    activity.start("describing the codes");
     codes = describe_codes(encode(model, shown, training.device), spec.latent());
   }
+  activity.stop();
   const double train_loss = result.epochs.empty() ? kNone : result.epochs.back().train_loss;
   if (voice == Voice::json) {
     print_json({{"event", "done"},

@@ -4,6 +4,7 @@ has nothing in common with the program's own."""
 import gzip
 import json
 import os
+import pty
 import random
 import struct
 import subprocess
@@ -105,6 +106,22 @@ class ProgramTest(unittest.TestCase):
     def run_ae(self, *arguments, **options):
         return subprocess.run([AE, *arguments], cwd=self.folder, env=self.environment(),
                               capture_output=True, text=True, timeout=120, **options)
+
+    def on_terminal(self, *arguments):
+        """Runs on a terminal, expects success, and returns all that was printed."""
+        master, slave = pty.openpty()
+        process = subprocess.Popen([AE, *arguments], cwd=self.folder, env=self.environment(),
+                                   stdout=slave, stderr=slave)
+        os.close(slave)
+        output = b""
+        try:
+            while chunk := os.read(master, 65536):
+                output += chunk
+        except OSError:
+            pass  # Linux's way to say that the other side is closed
+        os.close(master)
+        self.assertEqual(process.wait(), 0, output)
+        return output.decode()
 
     def ok(self, *arguments, **options):
         """Runs, expects success, and returns stdout."""

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import os
-import pty
+import random
 import re
 import signal
 import subprocess
@@ -218,24 +218,25 @@ class Progress(ProgramTest):
     def test_a_terminal_gets_a_live_line(self):
         # Enough work for an epoch to outlast the first update.
         self.write("big.idx", idx(pixels(500) * 1000, (4, 4)))
-        master, slave = pty.openpty()
-        process = subprocess.Popen(
-            [AE, "train", "--data", "big.idx", "--hidden", "64,32", "--batch-size", "8", "--epochs",
-             "1", "--out", "run", "--no-report"],
-            cwd=self.folder, env=self.environment(), stdout=slave, stderr=slave)
-        os.close(slave)
-        output = b""
-        try:
-            while chunk := os.read(master, 65536):
-                output += chunk
-        except OSError:
-            pass  # Linux's way to say that the other side is closed
-        os.close(master)
-        self.assertEqual(process.wait(), 0)
-        text = output.decode()
+        text = self.on_terminal("train", "--data", "big.idx", "--hidden", "64,32", "--batch-size", "8",
+                                "--epochs", "1", "--out", "run", "--no-report")
         self.assertIn("\r\x1b[K", text)
         self.assertRegex(text, r"samples/s  \d+s left  loss 0\.\d+")
         self.assertRegex(text, r"epoch 1/1  train loss 0\.\d+")
+
+    def test_long_work_after_the_last_epoch_is_named(self):
+        # The emulated device takes seconds for these test rows.
+        self.write("few.idx", idx(random.Random(1).randbytes(20 * 784), (28, 28)))
+        self.write("many.idx", idx(random.Random(2).randbytes(3000 * 784), (28, 28)))
+        arguments = ["train", "--data", "few.idx", "--test-data", "many.idx", "--hidden", "2",
+                     "--epochs", "1", "--device", "simt"]
+        text = self.on_terminal(*arguments, "--out", "on-terminal")
+        self.assertRegex(text, r"computing the squared error of the test rows, \d s\r\x1b\[K")
+        text = self.ok(*arguments, "--out", "in-pipe")
+        self.assertIn("computing the squared error of the test rows\n", text)
+        self.assertNotIn("\x1b", text)
+        for voice in ("--json", "--quiet"):
+            self.assertNotIn("computing", self.ok(*arguments, voice, "--out", "run" + voice))
 
 
 class Interruption(ProgramTest):
