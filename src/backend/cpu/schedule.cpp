@@ -16,6 +16,10 @@ namespace {
 /// Inputs (or units) of W that make one stripe of a weight gradient; a multiple of every vector
 /// width, small enough for a stripe to stay in the innermost cache.
 constexpr std::int64_t kStripe = 112;
+/// From this many rows of dz on, dz·Wᵀ is computed with a transposed copy of W: several panels
+/// share the copy, and oneDNN 3 allocates memory in products of 16 rows or more whose second factor
+/// it has to transpose itself.
+constexpr std::int64_t kRowsForTransposedWeights = 16;
 /// Rows of a matrix that are transposed by one task.
 constexpr std::int64_t kTransposedRows = 64;
 constexpr std::int64_t kParametersPerTask = 4096;
@@ -226,7 +230,7 @@ void Schedule::add(const DenseBackward& op) {
                                   ? 0
                                   : add_column_sums(phase, op.dx.rows, op.dx.cols, op.dbias_below);
   InputGradientRows work{op, partial};
-  if (op.dz.rows > kPanelRows) {  // of several panels
+  if (op.dz.rows >= kRowsForTransposedWeights) {
     work.transposed = packed_.size();
     packed_.resize(packed_.size() + static_cast<std::size_t>(padded(op.w.size())));
     phase.transpositions.push_back({op.w, *work.transposed});
