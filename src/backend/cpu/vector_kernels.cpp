@@ -707,8 +707,14 @@ void optimize(const OptimizerStretch& stretch) {
 /// The lower, or from kFirst on the upper halves of both, in turn: a₀ b₀ a₁ b₁ …
 template <std::size_t kFirst, std::size_t... kLanes>
 AE_HOST_DEVICE Vector interleave(Vector a, Vector b, std::index_sequence<kLanes...> /*lanes*/) {
+#if defined(__clang__) || __GNUC__ >= 12
   return __builtin_shufflevector(a, b,
                                  static_cast<int>(kFirst + kLanes / 2 + kLanes % 2 * kWidth)...);
+#else  // GCC 11 has the older name alone, which takes the lanes' numbers as a vector
+  using Lanes [[gnu::vector_size(sizeof(Vector))]] = std::int32_t;
+  return __builtin_shuffle(
+      a, b, Lanes{static_cast<std::int32_t>(kFirst + kLanes / 2 + kLanes % 2 * kWidth)...});
+#endif
 }
 
 /// A square of kWidth × kWidth in registers: each turn interleaves rows that lie half the square
