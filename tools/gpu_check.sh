@@ -346,7 +346,7 @@ pytorch() {
   local python
   for python in python3 /usr/bin/python3; do
     if "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
-      "$python" tools/compare/compare.py --device cuda --ae "$ae" --pairs "$rounds" |
+      "$python" tools/compare/compare.py --device cuda --ae "$ae" --rounds "$rounds" |
         tee "$work/pytorch.txt"
       local mode
       for mode in eager 'with CUDA graphs'; do

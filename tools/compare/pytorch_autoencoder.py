@@ -7,8 +7,11 @@ With --mode graph a step (index, forward, loss, backward, Adam) is one CUDA grap
 the GPU chooses its rows, so that an epoch is nothing but replays. The short last batch is neither
 dropped nor run eagerly: it has a graph of its own.
 
+With --mode compiled forward, loss and backward go through torch.compile (PyTorch 2).
+
 Usage: pytorch_autoencoder.py TRAIN_IMAGES [--recipe NAME] --epochs N --threads N [--device cpu|cuda]
-                              [--mode eager|graph]
+                              [--mode eager|compiled|graph] [--channels-last] [--limit ROWS]
+                              [--batch-size N] [--learning-rate X]
 Prints one JSON object an epoch: {"epoch": …, "seconds": …, "train_loss": …}.
 """
 
@@ -78,6 +81,7 @@ class Convolutional(torch.nn.Module):
 
     def __init__(self, noise=0.0):
         super().__init__()
+        self.layout = torch.contiguous_format
         conv, back = torch.nn.Conv2d, torch.nn.ConvTranspose2d
         self.layers = torch.nn.Sequential(
             conv(1, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
@@ -89,7 +93,8 @@ class Convolutional(torch.nn.Module):
 
     def forward(self, x):
         images = x + self.noise * torch.randn_like(x) if self.noise else x
-        return bce_mean(self.layers(images.view(-1, 1, 28, 28)).view(-1, 784), x)
+        images = images.view(-1, 1, 28, 28).to(memory_format=self.layout)
+        return bce_mean(self.layers(images).reshape(-1, 784), x)
 
 
 RECIPES = {"simple": lambda: Dense([32]), "deep": lambda: Dense([128, 64, 32]),
@@ -100,8 +105,9 @@ RECIPES = {"simple": lambda: Dense([32]), "deep": lambda: Dense([128, 64, 32]),
 class EagerEpoch:
     """An epoch as PyTorch code usually is: every operation launched by Python."""
 
-    def __init__(self, x, model, optimizer):
+    def __init__(self, x, model, optimizer, loss_of=None):
         self.x, self.model, self.optimizer = x, model, optimizer
+        self.loss_of = model if loss_of is None else loss_of
 
     def run(self):
         """Trains on every row once; the mean loss."""
@@ -110,7 +116,7 @@ class EagerEpoch:
         for batch_rows in order.split(self.model.batch):
             batch = self.x[batch_rows]
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self.model(batch)
+            loss = self.loss_of(batch)
             loss.backward()
             self.optimizer.step()
             total += loss.detach() * len(batch)
@@ -190,7 +196,11 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--mode", choices=["eager", "graph"], default="eager")
+    parser.add_argument("--mode", choices=["eager", "compiled", "graph"], default="eager")
+    parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--limit", type=int, help="train on the first rows only")
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     arguments = parser.parse_args()
     on_gpu = arguments.device == "cuda"
     if arguments.mode == "graph" and not on_gpu:
@@ -202,7 +212,7 @@ def main():
     torch.set_flush_denormal(True)  # as ae does: moments that decay to nothing cost nothing
     torch.set_float32_matmul_precision("highest")  # no TF32
     torch.manual_seed(arguments.seed)
-    raw = numpy.fromfile(arguments.images, dtype=numpy.uint8)[16:].reshape(-1, 784)
+    raw = numpy.fromfile(arguments.images, dtype=numpy.uint8)[16:].reshape(-1, 784)[:arguments.limit]
     x = torch.from_numpy(raw.astype(numpy.float32) / 255).to(arguments.device)
 
     model = RECIPES[arguments.recipe]()
@@ -212,13 +222,22 @@ def main():
                 torch.nn.init.xavier_uniform_(layer.weight)
                 layer.bias.zero_()
     model.to(arguments.device)
+    if arguments.batch_size:
+        model.batch = arguments.batch_size
+    if arguments.channels_last:
+        model.layout = torch.channels_last
+        model.to(memory_format=torch.channels_last)
     graph = arguments.mode == "graph"
     gpu_options = {"fused": True, "capturable": graph} if on_gpu else {}
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, **gpu_options)
+    optimizer = torch.optim.Adam(model.parameters(), lr=arguments.learning_rate, eps=1e-7, **gpu_options)
 
     # What was launched counts when it has run.
     wait = torch.cuda.synchronize if on_gpu else lambda: None
-    epochs = (GraphEpoch if graph else EagerEpoch)(x, model, optimizer)
+    if graph:
+        epochs = GraphEpoch(x, model, optimizer)
+    else:
+        epochs = EagerEpoch(x, model, optimizer,
+                            torch.compile(model) if arguments.mode == "compiled" else None)
     for epoch in range(1, arguments.epochs + 1):
         wait()
         start = time.perf_counter()
