@@ -361,7 +361,7 @@ void add_device_options(Options& options, DeviceOptions& device) {
               "use at most this much; 0 is all that is free");
   device.on_check = [](const std::string& table) { std::fputs(table.c_str(), stderr); };
   device.on_notice = [](const std::string& line) { fmt::print(stderr, "ae: note: {}\n", line); };
-  if (stderr_is_terminal()) {
+  if (stderr_has_live_lines()) {
     device.on_upload = [](std::size_t done, std::size_t bytes) {
       fmt::print(stderr, "\rcopying the data to the GPU: {} %{}", 100 * done / bytes,
                  done == bytes ? "\n" : "");
