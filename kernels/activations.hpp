@@ -14,7 +14,7 @@
 /// outputs alone. Where it cannot (f is not one-to-one), `kSlopeFromInput` is true, slope takes z,
 /// and the forward pass keeps z beside y (see Backend::reserve_bytes).
 ///
-/// To add one: an enumerator in ae/model.hpp, a struct here, and its name in `Activations`.
+/// To add one: an enumerator in ae/layers.hpp, a struct here, and its name in `Activations`.
 namespace ae::activations {
 
 struct Identity {

@@ -8,9 +8,9 @@
 #include "convolution.hpp"
 #include "launch.hpp"
 
-/// Every kernel's launcher, one kernel a file. A launcher checks what it can, returns on empty
-/// input and puts its kernel on the stream; pointers are of device memory. Matrices are row-major
-/// and contiguous, (rows, cols).
+/// Every kernel's launcher, one kernel a file. A launcher returns on empty input and
+/// puts its kernel on the stream; it checks nothing, that is its callers' part. Pointers are of
+/// device memory. Matrices are row-major and contiguous, (rows, cols).
 ///
 /// Where biases repeat along a row, `channels` is their number; 0 is one a column.
 ///

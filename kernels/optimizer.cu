@@ -1,5 +1,5 @@
 // One optimiser step for all parameters of a model, which lie in one flat buffer; the formulas are
-// at ae::OptimizerOptions. Step number t = *step + 1, and *step becomes t once every block has read
+// at ae::Optimizer. Step number t = *step + 1, and *step becomes t once every block has read
 // it.
 //
 // Grid-stride, 16 bytes a thread and access: streams in and out, and nothing but roots and

@@ -8,7 +8,7 @@
 
 /// The optimisers' rules, each written once for every device: what one step does to a parameter w,
 /// given its gradient g and up to two numbers that the optimiser keeps for it. The formulas are
-/// documented at ae::OptimizerOptions.
+/// documented at ae::Optimizer.
 ///
 /// To add one: an enumerator in ae/train.hpp, a struct here, and its name in `Optimizers`.
 namespace ae::optimizers {

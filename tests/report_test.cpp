@@ -39,6 +39,7 @@ using test::says;
 using test::TemporaryFolder;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr float kNaNF = std::numeric_limits<float>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 using Matrix = std::vector<std::vector<double>>;
@@ -245,6 +246,12 @@ TEST(Baselines, ClosedGapRunsFromTheMeanToTheFloor) {
   const Baselines constant{.floor = 0.2, .mean_image = 0.2, .pca = std::nullopt};
   EXPECT_TRUE(std::isnan(closed_gap(constant, 0.2)));
   EXPECT_TRUE(std::isnan(closed_gap(constant, 0.3)));
+  // What rounding leaves of a gap is none.
+  const Baselines rounded{.floor = 0.2, .mean_image = 0.2 + 1e-12, .pca = std::nullopt};
+  EXPECT_TRUE(std::isnan(closed_gap(rounded, 0.2)));
+  EXPECT_TRUE(std::isnan(closed_gap(baselines, kInfinity)));
+  EXPECT_TRUE(std::isnan(closed_gap(baselines, kNaN)));
+  EXPECT_EQ(closed_gap(baselines, 0.09999999), 1) << "below the floor by rounding";
 }
 
 TEST(Baselines, RowsOfDifferentSizesAreRefused) {
@@ -563,6 +570,24 @@ TEST(Picture, ExtentsOfGreyImages) {
   EXPECT_FALSE(extents({}));
 }
 
+TEST(Picture, VectorsAreNoImages) {
+  EXPECT_TRUE(is_image({28, 28}));
+  EXPECT_TRUE(is_image({3, 5, 1}));
+  EXPECT_FALSE(is_image({784}));
+  EXPECT_FALSE(is_image({16}));
+  EXPECT_FALSE(is_image({1, 16}));
+  EXPECT_FALSE(is_image({16, 1}));
+  EXPECT_FALSE(is_image({3, 32, 32}));
+}
+
+TEST(Picture, OfManyIsAboutSquare) {
+  EXPECT_EQ(columns_for({28, 28}, 7, 1), 10);
+  EXPECT_EQ(columns_for({28, 28}, 20, 2), 10);
+  EXPECT_EQ(columns_for({28, 28}, 10'000, 1), 100);
+  EXPECT_EQ(columns_for({28, 28}, 10'000, 2), 142);
+  EXPECT_EQ(columns_for({10, 40}, 10'000, 1), 50);
+}
+
 TEST(Picture, SetsPairsApart) {
   // Five pairs, three a line: originals in greys 100 …, reconstructions in 200 …
   const Image image =
@@ -668,6 +693,15 @@ TEST(Html, Base64OfRfc4648) {
 }
 
 TEST(Html, FormatsNumbers) {
+  EXPECT_EQ(format_percent(0.8358), "83.6 %");
+  EXPECT_EQ(format_percent(0.957, 0), "96 %");
+  EXPECT_EQ(format_fixed(1.25, 1), "1.2");
+  EXPECT_EQ(format_rate(480'000.4), "480,000");
+  for (const double none : {kNaN, kInfinity, -kInfinity}) {
+    EXPECT_EQ(format_percent(none), "–");
+    EXPECT_EQ(format_fixed(none, 2), "–");
+    EXPECT_EQ(format_rate(none), "–");
+  }
   EXPECT_EQ(format_loss(0.26251), "0.2625");
   EXPECT_EQ(format_loss(0.09158), "0.0916");
   EXPECT_EQ(format_loss(0.0012345), "0.00123");
@@ -864,6 +898,34 @@ TEST(ReportHtml, EdgeCasesAreWellFormed) {
        }},
       {"no PCA", [](Report& report) { report.baselines->pca.reset(); }},
       {"no picture", [](Report& report) { report.reconstructions.reset(); }},
+      {"rows as lines",
+       [](Report& report) {
+         report.reconstructions.reset();
+         report.row_lines = DrawnRows{3, {0, 1, kNaNF, 1, 1, 1}, {0, 2, 1, 1, -1, 1}};
+       }},
+      {"rows of one value, all the same",
+       [](Report& report) {
+         report.reconstructions.reset();
+         report.row_lines = DrawnRows{1, {2, 2}, {2, 2}};
+       }},
+      {"rows of nothing finite",
+       [](Report& report) {
+         report.reconstructions.reset();
+         report.row_lines = DrawnRows{2, {kNaNF, kNaNF}, {}};
+       }},
+      {"a variational model",
+       [](Report& report) {
+         report.variational = VariationalParts{.reconstruction = 81, .kl = 25, .beta = 1};
+         report.samples = report.reconstructions;
+         for (EpochResult& epoch : report.epochs) epoch.train_kl = 25;
+       }},
+      {"epochs that took no time",
+       [](Report& report) {
+         for (EpochResult& epoch : report.epochs) {
+           epoch.seconds = 0;
+           epoch.samples_per_second = kInfinity;
+         }
+       }},
       {"huge losses",
        [](Report& report) {
          for (EpochResult& epoch : report.epochs) epoch.train_loss *= 1e12;
@@ -896,6 +958,69 @@ TEST(ReportHtml, SaysWhatIsMissing) {
   report.baselines->pca.reset();
   EXPECT_TRUE(says(html_of(report), "worse than that"));
   EXPECT_TRUE(says(html_of(report), "too wide for it"));
+}
+
+TEST(ReportHtml, GapsThatAreNoneAreSaidInWords) {
+  Report report = full_report();
+  report.baselines->mean_image = report.baselines->floor + 1e-17;
+  const std::string html = html_of(report);
+  EXPECT_TRUE(says(html, "no gap between the two"));
+  EXPECT_EQ(html.find("of that gap"), std::string::npos);
+}
+
+TEST(ReportHtml, PcaWithAllComponentsIsNoMeasure) {
+  Report report = full_report();
+  report.row_size = 32;
+  const std::string html = html_of(report);
+  EXPECT_TRUE(says(html, "as many numbers as a row has values, 32"));
+  EXPECT_EQ(html.find("PCA (32)"), std::string::npos);
+  EXPECT_EQ(html.find("it reaches"), std::string::npos);
+  report.row_size = 33;
+  EXPECT_TRUE(says(html_of(report), "PCA (32)"));
+}
+
+TEST(ReportHtml, TellsThePartsOfAVariationalLoss) {
+  Report report = full_report();
+  report.test_loss = 106.8;
+  report.baselines.reset();
+  report.row_size = 784;
+  report.variational = VariationalParts{.reconstruction = 81.7, .kl = 25.1, .beta = 4};
+  report.samples = image_grid({2, 3}, plain_samples(2, 90), 2, 3);
+  for (EpochResult& epoch : report.epochs) epoch.train_kl = 24.57;
+  std::string html = html_of(report);
+  EXPECT_TRUE(says(html, "reconstruction, <b>81.70</b>"));
+  EXPECT_TRUE(says(html, "&beta; = 4 times"));
+  EXPECT_TRUE(says(html, "<b>25.10</b> nats a sample."));
+  EXPECT_TRUE(says(html, "Samples from the prior"));
+  EXPECT_TRUE(says(html, encode_base64(encode_png(*report.samples))));
+  EXPECT_TRUE(says(html, "<th scope=\"col\">KL</th>"));
+  EXPECT_TRUE(says(html, "<td>24.57</td>"));
+  report.variational->is_mean = true;
+  EXPECT_TRUE(says(html_of(report), "divided by the 784 values of a sample"));
+  html = html_of(full_report());
+  EXPECT_EQ(html.find("KL"), std::string::npos);
+  EXPECT_EQ(html.find("prior"), std::string::npos);
+}
+
+TEST(ReportHtml, TellsThePenaltyOfASparseCode) {
+  Report report = full_report();
+  EXPECT_EQ(html_of(report).find("enalty"), std::string::npos);
+  for (EpochResult& epoch : report.epochs) epoch.penalty = 0.00412;
+  const std::string html = html_of(report);
+  EXPECT_TRUE(says(html, "a penalty of <b>0.00412</b>"));
+  EXPECT_TRUE(says(html, "<th scope=\"col\">Penalty</th>"));
+  EXPECT_TRUE(says(html, "<td>0.00412</td>"));
+}
+
+TEST(ReportHtml, DrawsVectorsAsLines) {
+  Report report = full_report();
+  report.reconstructions.reset();
+  report.row_lines = DrawnRows{3, {0, 1, 2, 2, 2, 2}, {0, 0, 0, 4, 4, 4}};
+  const std::string html = html_of(report);
+  EXPECT_EQ(html.find("data:image/png"), std::string::npos);
+  EXPECT_TRUE(says(html, "<path class=\"original\" d=\"M0.0 100.0L200.0 75.0L400.0 50.0\"/>"));
+  EXPECT_TRUE(says(html, "<path class=\"reconstruction\" d=\"M0.0 0.0L200.0 0.0L400.0 0.0\"/>"));
+  EXPECT_TRUE(says(html, "from 0 at the bottom to 4.000 at the top"));
 }
 
 TEST(ReportHtml, SquaredErrorHasNothingToExplain) {

@@ -14,7 +14,7 @@ TEXT
 
 # oneDNN's CMake package looks for OpenCL, which its Debian package only recommends.
 packages=(g++ cmake ninja-build pkg-config git ca-certificates curl
-          libdnnl-dev ocl-icd-opencl-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libfmt-dev
+          libdnnl-dev ocl-icd-opencl-dev nlohmann-json3-dev zlib1g-dev libpng-dev libfmt-dev
           libtomlplusplus-dev libeigen3-dev libboost-context-dev)
 yes=no
 for argument in "$@"; do

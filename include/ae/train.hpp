@@ -132,9 +132,9 @@ struct EpochResult {
   double train_kl = std::numeric_limits<double>::quiet_NaN();  ///< variational, nats a sample
   double validation_kl = std::numeric_limits<double>::quiet_NaN();
   double penalty = std::numeric_limits<double>::quiet_NaN();  ///< see SparsityOptions
-  double seconds = 0;  ///< training alone, without the validation
-  double samples_per_second = 0;
-  float learning_rate = 0;  ///< of the epoch's last step
+  double seconds = 0;             ///< training alone, without the validation
+  double samples_per_second = 0;  ///< 0 where the clock saw no time pass
+  float learning_rate = 0;        ///< of the epoch's last step
 };
 
 /// The epoch under way, for a progress display.

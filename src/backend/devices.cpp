@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
 #include <span>
 #include <string_view>
@@ -15,6 +14,7 @@
 #include "backend/cpu/cpu_backend.hpp"
 #include "backend/cuda/cuda_backend.hpp"
 #include "backend/simt/simt_backend.hpp"
+#include "io/numbers.hpp"
 
 namespace ae {
 
@@ -28,9 +28,7 @@ int cuda_index(std::string_view name) {
   if (name == "cuda") return 0;
   if (!name.starts_with(kCudaPrefix)) return -1;
   name.remove_prefix(kCudaPrefix.size());
-  int index = -1;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
-  return error == std::errc() && end == name.data() + name.size() ? index : -1;
+  return io::to_integer<int>(name).value_or(-1);
 }
 
 bool is_simt(const std::string& name) {

@@ -13,7 +13,7 @@
 namespace ae::cli {
 
 Activity::Activity(Voice voice)
-    : is_shown_(voice == Voice::human), is_live_(is_shown_ && stdout_is_terminal()) {}
+    : is_shown_(voice == Voice::human), is_live_(is_shown_ && stdout_has_live_lines()) {}
 
 Activity::~Activity() {
   if (!watcher_.joinable()) return;

@@ -22,6 +22,9 @@ namespace ae::cli {
 
 namespace {
 
+using report::format_fixed;
+using report::format_percent;
+
 /// Rows like MNIST's in number, size and share of zeros, where MNIST itself is not at hand.
 Dataset synthetic_rows() {
   constexpr std::int64_t kRows = 60000;
@@ -54,10 +57,10 @@ std::string other_library_line(std::string_view option, const OtherLibrary& libr
                                double epoch_seconds) {
   if (library.ours.empty()) return "";
   return fmt::format(
-      "an epoch with --{0} {1}: {2:.4f} s; with --{0} {3}, timed in turn: {4:.4f} s ({5:.2f} "
+      "an epoch with --{0} {1}: {2:.4f} s; with --{0} {3}, timed in turn: {4:.4f} s ({5} "
       "times)\n",
       option, library.ours, epoch_seconds, library.other, library.other_epoch_seconds,
-      library.other_epoch_seconds / epoch_seconds);
+      format_fixed(library.other_epoch_seconds / epoch_seconds, 2));
 }
 
 /// A GPU's own comparisons, as lines below the table of stages.
@@ -73,9 +76,9 @@ std::string variant_table(const BenchResult& result) {
       text += fmt::format("\n{:<50}{:>9}{:>19}{:>9}\n", work, "µs", "from – to", "× ours");
     }
     if (variant.is_ours) ours = variant.seconds;
-    text += fmt::format("  {:<48}{:>8.2f}{:>10.2f} – {:<6.2f}{:>9.2f}\n", variant.variant,
+    text += fmt::format("  {:<48}{:>8.2f}{:>10.2f} – {:<6.2f}{:>9}\n", variant.variant,
                         variant.seconds * 1e6, variant.seconds_min * 1e6, variant.seconds_max * 1e6,
-                        variant.seconds / ours);
+                        format_fixed(variant.seconds / ours, 2));
   }
   return text;
 }
@@ -92,9 +95,9 @@ void print_table(const BenchResult& result, const Dataset& data, const std::stri
       gemm_seconds += stage.seconds;
       gflop += stage.gflop;
     }
-    text += fmt::format("{:<22}{:>9.1f}{:>8.1f} %{:>10}\n", stage.stage, stage.seconds * 1e6,
-                        100 * stage.seconds / result.step_seconds,
-                        stage.gflop > 0 ? fmt::format("{:.1f}", stage.gflop / stage.seconds) : "");
+    text += fmt::format("{:<22}{:>9.1f}{:>10}{:>10}\n", stage.stage, stage.seconds * 1e6,
+                        format_percent(stage.seconds / result.step_seconds),
+                        stage.gflop > 0 ? format_fixed(stage.gflop / stage.seconds, 1) : "");
   }
   text += fmt::format("{:<22}{:>9.1f}{}\n\n", "all stages", result.step_seconds * 1e6,
                       result.variants.empty() ? "" : "   each alone, repeated, operands in cache");
@@ -105,11 +108,11 @@ void print_table(const BenchResult& result, const Dataset& data, const std::stri
     const double whole = gflop * static_cast<double>(data.rows()) /
                          static_cast<double>(result.batch_size) / result.epoch_seconds;
     text += fmt::format(
-        "GEMM reaches {:.1f} GFLOP/s here; the stages with GEMMs run at {:.0f} % of that, the "
-        "whole "
-        "epoch at {:.0f} %\n(products with zeros count as done, also where they are skipped)\n",
-        result.gemm_peak_gflops, 100 * gflop / gemm_seconds / result.gemm_peak_gflops,
-        100 * whole / result.gemm_peak_gflops);
+        "GEMM reaches {} GFLOP/s here; the stages with GEMMs run at {} of that, the whole epoch at "
+        "{}\n(products with zeros count as done, also where they are skipped)\n",
+        format_fixed(result.gemm_peak_gflops, 1),
+        format_percent(gflop / gemm_seconds / result.gemm_peak_gflops, 0),
+        format_percent(whole / result.gemm_peak_gflops, 0));
   }
   if (!result.variants.empty()) text += variant_table(result);
   print(text);

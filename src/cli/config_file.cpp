@@ -8,15 +8,16 @@
 #include "ae/error.hpp"
 
 #include "io/file.hpp"
+#include "io/utf8.hpp"
 
 namespace ae::cli {
 
 namespace {
 
 std::string flag_text(const toml::node& node) {
-  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* text = node.as_string()) return io::from_utf8(text->get());
   if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
-  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
+  if (const auto* number = node.as_floating_point()) return toml_float(number->get());
   if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
   if (const auto* list = node.as_array()) {
     std::string text;
@@ -43,8 +44,11 @@ std::vector<ConfigValue> parse_config(const std::string& source, std::string_vie
   std::vector<ConfigValue> values;
   try {
     for (const auto& [key, node] : toml::parse(text)) {
-      values.push_back(
-          {std::string(key.str()), flag_text(node), node.is_boolean(), node.source().begin.line});
+      values.push_back({.key = std::string(key.str()),
+                        .text = flag_text(node),
+                        .is_flag = node.is_boolean(),
+                        .is_list = node.is_array(),
+                        .line = node.source().begin.line});
     }
   } catch (const toml::parse_error& error) {
     throw UsageError(fmt::format("{}, line {}: this is not TOML: {}", source,
@@ -59,7 +63,7 @@ std::vector<ConfigValue> parse_config(const std::string& source, std::string_vie
 
 std::string quoted_toml(std::string_view text) {
   std::string quoted = "\"";
-  for (const char c : text) {
+  for (const char c : io::to_utf8(text)) {
     if (c == '"' || c == '\\') {
       quoted += '\\';
       quoted += c;

@@ -15,13 +15,20 @@
 
 namespace ae::cli {
 
+namespace {
+
+/// Images that a picture has unless --limit says how many.
+constexpr std::int64_t kMostDrawn = 400;
+
+}  // namespace
+
 int run_decode(const Arguments& arguments) {
   std::filesystem::path model_path;
   std::filesystem::path codes_path;
   DeviceOptions device;
   std::filesystem::path out = "decoded.npy";
   std::int64_t limit = 0;
-  int columns = 10;
+  int columns = 0;
   bool json = false;
 
   Options options("decode MODEL CODES [options]",
@@ -29,23 +36,28 @@ int run_decode(const Arguments& arguments) {
   options.add_argument("MODEL", model_path, "a model.safetensors that ae train wrote");
   options.add_argument("CODES", codes_path, "a .npy of (rows, latent), as ae encode writes");
   options.group("Data");
-  options.add("limit", limit, "N", "use the first N codes; 0 takes all");
+  options.add("limit", limit, "N", "the first N codes; 0: all, in a picture 400");
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
   options.add("out", out, "FILE", "an array (.npy), or a grid of images (.png)");
-  options.add("columns", columns, "N", "images a line, in a picture");
+  options.add("columns", columns, "N", "images a line; 0 makes a picture square");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae decode runs/mnist-32/model.safetensors codes.npy --out digits.npy");
   options.add_example("ae decode model.safetensors codes.npy --out digits.png --limit 100");
   if (!options.parse(arguments)) return 0;
+  require_columns(columns);
   const bool picture = is_picture(out);
 
   const Model model = load_model(model_path);
-  const Dataset codes = limited(load_dataset(codes_path), limit);
+  Dataset codes = limited(load_dataset(codes_path), limit);
+  const std::int64_t all = codes.rows();
+  if (picture && limit == 0) codes = codes.first(kMostDrawn);
   const std::vector<float> samples = decode(model, codes, device);
   if (picture) {
-    report::write_png(report::image_grid(model.spec.input_shape, samples, columns), out);
+    const Shape& shape = model.spec.input_shape;
+    if (columns == 0) columns = report::columns_for(shape, codes.rows(), 1);
+    report::write_png(report::image_grid(shape, samples, columns), out);
   } else {
     write_samples(out, model.spec.input_shape, samples);
   }
@@ -54,6 +66,10 @@ int run_decode(const Arguments& arguments) {
   } else {
     print(fmt::format("{} samples of {}  {}\n", report::format_count(codes.rows()),
                       to_string(model.spec.input_shape), out.string()));
+    if (codes.rows() < all) {
+      print(fmt::format("these are the first of {}, --limit draws another number of them\n",
+                        report::format_count(all)));
+    }
   }
   return 0;
 }

@@ -10,6 +10,7 @@
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/samples_file.hpp"
 #include "io/npy.hpp"
 #include "report/html.hpp"
 
@@ -29,11 +30,12 @@ int run_encode(const Arguments& arguments) {
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
-  options.add("out", out, "FILE", "the codes");
+  options.add("out", out, "FILE", "the codes, as .npy");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae encode runs/mnist-32/model.safetensors --out codes.npy");
   options.add_example("ae encode model.safetensors --data photos.npy --out photos-codes.npy");
   if (!options.parse(arguments)) return 0;
+  require_npy("--out", out);
 
   const Model model = load_model(model_path);
   const Dataset rows = data.load(options, model);

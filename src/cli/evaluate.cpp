@@ -1,4 +1,3 @@
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,7 +11,10 @@
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "cli/samples_file.hpp"
 #include "io/npy.hpp"
+#include "io/numbers.hpp"
+#include "io/printable.hpp"
 #include "report/html.hpp"
 
 namespace ae::cli {
@@ -39,12 +41,12 @@ int run_evaluate(const Arguments& arguments) {
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
-  options.add("per-row", per_row, "FILE",
-              "each row's own loss, as .npy: what to rank anomalies by");
+  options.add("per-row", per_row, "FILE", "each row's own loss (.npy): what to rank anomalies by");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae evaluate runs/mnist-32/model.safetensors");
   options.add_example("ae evaluate model.safetensors --data new.npy --per-row losses.npy");
   if (!options.parse(arguments)) return 0;
+  if (!per_row.empty()) require_npy("--per-row", per_row);
 
   const Model model = load_model(model_path);
   const auto trained_with = [&](const char* key, const std::string& given, const char* otherwise) {
@@ -54,7 +56,9 @@ int run_evaluate(const Arguments& arguments) {
   };
   const auto number_of = [&](const char* key, float otherwise) {
     const auto found = model.training.find(key);
-    return found == model.training.end() ? otherwise : std::strtof(found->second.c_str(), nullptr);
+    if (found == model.training.end()) return otherwise;
+    return io::require_float(fmt::format("{} in the record of {}", key, model_path.string()),
+                             found->second);
   };
   EvaluationOptions wanted{
       .loss = parse_loss(trained_with("loss", loss_name, "bce")),
@@ -92,7 +96,7 @@ int run_evaluate(const Arguments& arguments) {
         model.spec.is_variational() ? fmt::format(" + {:g}·KL", wanted.beta) : "",
         wanted.reduction == Reduction::mean ? "mean over all elements"
                                             : "summed per sample, mean over samples",
-        report::format_count(rows.rows()), rows.source());
+        report::format_count(rows.rows()), io::printable(rows.source()));
     if (wanted.noise.kind != Noise::none) {
       text += fmt::format("noise on the input: {}, {:g}\n", to_string(wanted.noise.kind),
                           wanted.noise.amount);
@@ -101,10 +105,9 @@ int run_evaluate(const Arguments& arguments) {
       text += fmt::format("reconstruction {:.5f}, KL {:.3f} nats a sample\n", result.reconstruction,
                           result.kl);
     }
-    print(text +
-          fmt::format("code: {} of {} units active, mean activation {:.4g}, {:.1f} % zeros\n",
-                      codes.active_units, model.spec.latent(), codes.mean_activation,
-                      100 * codes.zeros));
+    print(text + fmt::format("code: {} of {} units active, mean activation {:.4g}, {} zeros\n",
+                             codes.active_units, model.spec.latent(), codes.mean_activation,
+                             report::format_percent(codes.zeros)));
     if (!per_row.empty()) print(fmt::format("each row's loss  {}\n", per_row.string()));
   }
   return 0;

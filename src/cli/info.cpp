@@ -13,6 +13,7 @@
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "io/printable.hpp"
 #include "report/html.hpp"
 
 namespace ae::cli {
@@ -46,7 +47,7 @@ void describe_model(const std::filesystem::path& path, bool json) {
     return;
   }
   std::string text = fmt::format("{}\ninput {}, code of {} numbers, {} parameters\n\n",
-                                 path.string(), to_string(model.spec.input_shape),
+                                 io::printable(path.string()), to_string(model.spec.input_shape),
                                  model.spec.latent(), format_count(model.spec.parameter_count()));
   text += fmt::format("{:<12}{:<34}{:>14}{:>14}\n", "", "layer", "output", "parameters");
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -55,7 +56,10 @@ void describe_model(const std::filesystem::path& path, bool json) {
                         to_string(slice.output_shape), format_count(slice.weights + slice.biases));
   }
   if (!model.training.empty()) text += "\ntrained with\n";
-  for (const auto& [key, value] : model.training) text += fmt::format("  {:<18}{}\n", key, value);
+  // The record may hold anything; what a terminal would obey is not shown.
+  for (const auto& [key, value] : model.training) {
+    text += fmt::format("  {:<17} {}\n", io::printable(key), io::printable(value));
+  }
   print(text);
 }
 
@@ -102,16 +106,15 @@ void describe_program(bool json) {
 int run_info(const Arguments& arguments) {
   bool json = false;
   std::filesystem::path model_path;
-  const bool about_model = !arguments.empty() && !arguments[0].starts_with("-");
-  Options options(about_model ? "info MODEL [options]" : "info [MODEL] [options]",
+  Options options("info [MODEL] [options]",
                   "What a model is; without one, what this program and this machine are.");
-  if (about_model) options.add_argument("MODEL", model_path, "a model.safetensors");
+  options.add_optional_argument("MODEL", model_path, "a model.safetensors that ae train wrote");
   options.group("Output");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae info");
   options.add_example("ae info runs/mnist-32/model.safetensors");
   if (!options.parse(arguments)) return 0;
-  if (about_model) {
+  if (!model_path.empty()) {
     describe_model(model_path, json);
   } else {
     describe_program(json);

@@ -14,6 +14,7 @@
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
 #include "cli/suggest.hpp"
+#include "io/printable.hpp"
 
 namespace ae::cli {
 
@@ -78,8 +79,9 @@ int run(Arguments arguments) {
 }
 
 int fail(int code, std::string_view message) {
-  // fmt's own print could throw; there is nobody left to catch it.
-  std::fputs(fmt::format("ae: error: {}\n", message).c_str(), stderr);
+  // A message may quote a file, which may hold what a terminal would obey. fmt's own print could
+  // throw; there is nobody left to catch it.
+  std::fputs(fmt::format("ae: error: {}\n", io::without_controls(message)).c_str(), stderr);
   return code;
 }
 

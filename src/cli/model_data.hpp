@@ -16,6 +16,7 @@ struct ModelDataOptions {
   std::string split = "test";
 
   void add_to(Options& options);
+  /// @throws UsageError without --data if the model does not record what it was trained on.
   [[nodiscard]] Dataset load(const Options& options, const Model& model) const;
 };
 

@@ -1,12 +1,11 @@
 #include "cli/options.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <concepts>
 #include <cstdio>
-#include <string_view>
+#include <limits>
 #include <utility>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -16,6 +15,7 @@
 #include "cli/output.hpp"
 #include "cli/recipes.hpp"
 #include "cli/suggest.hpp"
+#include "io/numbers.hpp"
 
 namespace ae::cli {
 
@@ -32,13 +32,13 @@ std::string toml_text(bool value) {
 }
 template <typename Integer>
 requires std::integral<Integer> std::string toml_text(Integer value) {
-  return std::to_string(value);
+  // TOML's integers have 64 bits with a sign; a larger one is read from text.
+  const std::string digits = std::to_string(value);
+  return std::cmp_greater(value, std::numeric_limits<std::int64_t>::max()) ? quoted_toml(digits)
+                                                                           : digits;
 }
 std::string toml_text(float value) {
-  std::string text = fmt::format("{}", value);
-  // TOML tells floats from integers by a point or an exponent.
-  if (text.find_first_of(".en") == std::string::npos) text += ".0";
-  return text;
+  return toml_float(value);
 }
 std::string toml_text(const std::vector<std::int64_t>& value) {
   return fmt::format("[{}]", fmt::join(value, ", "));
@@ -79,219 +79,295 @@ std::vector<std::string> split_list(std::string_view text) {
   return items;
 }
 
-std::vector<std::int64_t> parse_numbers(const std::string& name, const std::string& text) {
-  std::vector<std::int64_t> values;
+// What an option makes of the text that was given for it.
+
+void read_value(const std::string& /*what*/, const std::string& text, std::string& value) {
+  value = text;
+}
+void read_value(const std::string& /*what*/, const std::string& text,
+                std::filesystem::path& value) {
+  value = text;
+}
+void read_value(const std::string& what, const std::string& text, bool& value) {
+  if (text != "true" && text != "false") {
+    throw UsageError(fmt::format("{} is '{}', it must be true or false", what, text));
+  }
+  value = text == "true";
+}
+template <typename Integer>
+requires std::integral<Integer>
+void read_value(const std::string& what, const std::string& text, Integer& value) {
+  value = io::require_integer<Integer>(what, text);
+}
+void read_value(const std::string& what, const std::string& text, float& value) {
+  value = io::require_float(what, text);
+}
+void read_value(const std::string& what, const std::string& text,
+                std::vector<std::int64_t>& value) {
+  value.clear();
   for (const std::string& item : split_list(text)) {
-    std::int64_t value = 0;
-    const char* const end = item.data() + item.size();
-    const auto [stopped, error] = std::from_chars(item.data(), end, value);
-    if (error != std::errc() || stopped != end) {
+    const auto number = io::to_integer<std::int64_t>(item);
+    if (!number) {
       throw UsageError(fmt::format(
-          "--{} is '{}', it must be whole numbers with commas between them, like 128,64,32", name,
+          "{} is '{}', it must be whole numbers with commas between them, like 128,64,32", what,
           text));
     }
-    values.push_back(value);
+    value.push_back(*number);
   }
-  return values;
+}
+void read_value(const std::string& /*what*/, const std::string& text,
+                std::vector<std::string>& value) {
+  value = split_list(text);
+}
+
+template <typename Value>
+constexpr bool kIsList = std::is_same_v<Value, std::vector<std::int64_t>> ||
+                         std::is_same_v<Value, std::vector<std::string>>;
+
+/// Columns of a terminal, and where descriptions begin.
+constexpr std::size_t kHelpWidth = 80;
+constexpr std::size_t kHelpColumn = 28;
+
+/// The columns that UTF-8 text of single-width characters takes.
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
+}
+
+/// An option and what it means, which goes on in a further line where one is too short.
+std::string help_lines(const std::string& left, std::string_view description) {
+  std::string text;
+  const std::size_t left_width = width_of(left);
+  std::string line = left + std::string(std::max(kHelpColumn, left_width + 1) - left_width, ' ');
+  bool is_first_word = true;
+  while (!description.empty()) {
+    const std::size_t end = std::min(description.find(' '), description.size());
+    const std::string_view word = description.substr(0, end);
+    description.remove_prefix(std::min(end + 1, description.size()));
+    if (!is_first_word && width_of(line) + 1 + width_of(word) > kHelpWidth) {
+      text += line + '\n';
+      line = std::string(kHelpColumn, ' ');
+      is_first_word = true;
+    }
+    if (!is_first_word) line += ' ';
+    line += word;
+    is_first_word = false;
+  }
+  return text + line + '\n';
 }
 
 bool asks_for_help(const std::string& argument) {
   return argument == "--help" || argument == "-h";
 }
 
-/// The value of `option`, as "--config", in `arguments`, the last one if there are several.
-std::string value_in(const std::vector<std::string>& arguments, const std::string& option) {
-  std::string value;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string_view argument = arguments[i];
-    if (argument == option && i + 1 < arguments.size()) value = arguments[i + 1];
-    if (argument.starts_with(option + "=")) value = argument.substr(option.size() + 1);
-  }
-  return value;
-}
-
-/// A configuration file's values stand before the flags, so the last one is the one that counts.
-void take_last(CLI::Option* option) {
-  option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-}
-
 }  // namespace
 
-struct Options::Parser {
-  CLI::App app;
-};
-
 Options::Options(std::string usage, std::string summary)
-    : usage_(std::move(usage)), summary_(std::move(summary)), parser_(std::make_unique<Parser>()) {
-  parser_->app.set_help_flag();
-  parser_->app.allow_extras();
+    : usage_(std::move(usage)), summary_(std::move(summary)) {
+  sources_.push_back(
+      {.name = "config",
+       .placeholder = "FILE",
+       .description = "take options from a TOML file; flags win over it",
+       .read = [this](const std::string&, const std::string& text) { config_ = text; }});
 }
 
-Options::~Options() = default;
+void Options::add_recipes() {
+  sources_.push_back(
+      {.name = "recipe",
+       .placeholder = "NAME",
+       .description = fmt::format("ready-made: {}", fmt::join(recipe_names(), ", ")),
+       .read = [this](const std::string&, const std::string& text) { recipe_ = text; }});
+}
 
 template <typename Value>
-void Options::add_entry(const std::string& name, Value& value, const std::string& placeholder,
-                        const std::string& description) {
-  entries_.push_back({group_, name, placeholder, description, help_text(value),
-                      [&value] { return toml_text(value); }, false});
-}
-
-void Options::add(const std::string& name, std::string& value, const std::string& placeholder,
+void Options::add(const std::string& name, Value& value, const std::string& placeholder,
                   const std::string& description) {
-  add_entry(name, value, placeholder, description);
-  take_last(parser_->app.add_option("--" + name, value));
+  entries_.push_back({.group = group_,
+                      .name = name,
+                      .placeholder = placeholder,
+                      .description = description,
+                      .default_text = help_text(value),
+                      .kind = kIsList<Value> ? Kind::list : Kind::value,
+                      .read = [&value](const std::string& what,
+                                       const std::string& text) { read_value(what, text, value); },
+                      .toml_value = [&value] { return toml_text(value); }});
 }
 
-void Options::add(const std::string& name, std::filesystem::path& value,
-                  const std::string& placeholder, const std::string& description) {
-  add_entry(name, value, placeholder, description);
-  take_last(parser_->app.add_option_function<std::string>(
-      "--" + name, [&value](const std::string& text) { value = text; }));
-}
-
-void Options::add(const std::string& name, std::int64_t& value, const std::string& placeholder,
-                  const std::string& description) {
-  add_entry(name, value, placeholder, description);
-  take_last(parser_->app.add_option("--" + name, value));
-}
-
-void Options::add(const std::string& name, std::uint64_t& value, const std::string& placeholder,
-                  const std::string& description) {
-  add_entry(name, value, placeholder, description);
-  take_last(parser_->app.add_option("--" + name, value));
-}
-
-void Options::add(const std::string& name, int& value, const std::string& placeholder,
-                  const std::string& description) {
-  add_entry(name, value, placeholder, description);
-  take_last(parser_->app.add_option("--" + name, value));
-}
-
-void Options::add(const std::string& name, float& value, const std::string& placeholder,
-                  const std::string& description) {
-  add_entry(name, value, placeholder, description);
-  take_last(parser_->app.add_option("--" + name, value));
-}
-
-void Options::add(const std::string& name, std::vector<std::int64_t>& value,
-                  const std::string& placeholder, const std::string& description) {
-  add_entry(name, value, placeholder, description);
-  take_last(parser_->app.add_option_function<std::string>(
-      "--" + name, [&value, name](const std::string& text) { value = parse_numbers(name, text); }));
-}
-
-void Options::add(const std::string& name, std::vector<std::string>& value,
-                  const std::string& placeholder, const std::string& description) {
-  add_entry(name, value, placeholder, description);
-  take_last(parser_->app.add_option_function<std::string>(
-      "--" + name, [&value](const std::string& text) { value = split_list(text); }));
-}
+template void Options::add(const std::string&, std::string&, const std::string&,
+                           const std::string&);
+template void Options::add(const std::string&, std::filesystem::path&, const std::string&,
+                           const std::string&);
+template void Options::add(const std::string&, int&, const std::string&, const std::string&);
+template void Options::add(const std::string&, std::int64_t&, const std::string&,
+                           const std::string&);
+template void Options::add(const std::string&, std::uint64_t&, const std::string&,
+                           const std::string&);
+template void Options::add(const std::string&, float&, const std::string&, const std::string&);
+template void Options::add(const std::string&, std::vector<std::int64_t>&, const std::string&,
+                           const std::string&);
+template void Options::add(const std::string&, std::vector<std::string>&, const std::string&,
+                           const std::string&);
 
 void Options::add_flag(const std::string& name, bool& value, const std::string& description) {
-  entries_.push_back(
-      {group_, name, "", description, "", [&value] { return toml_text(value); }, true});
-  take_last(parser_->app.add_flag("--" + name, value));
+  add(name, value, "", description);
+  entries_.back().default_text.clear();
+  entries_.back().kind = Kind::flag;
 }
 
 void Options::add_argument(const std::string& name, std::filesystem::path& value,
                            const std::string& description) {
-  arguments_.push_back({"", name, "", description, "", {}, false});
-  parser_->app
-      .add_option_function<std::string>(name, [&value](const std::string& text) { value = text; })
-      ->required();
+  arguments_.push_back(
+      {.name = name,
+       .description = description,
+       .read = [&value](const std::string&, const std::string& text) { value = text; }});
+}
+
+void Options::add_optional_argument(const std::string& name, std::filesystem::path& value,
+                                    const std::string& description) {
+  add_argument(name, value, description);
+  arguments_.back().is_optional = true;
 }
 
 void Options::add_example(const std::string& command) {
   examples_.push_back(command);
 }
 
-std::vector<std::string> Options::names() const {
-  std::vector<std::string> all = {"config", "help"};
-  if (has_recipes_) all.emplace_back("recipe");
-  for (const Entry& entry : entries_) all.push_back(entry.name);
+Options::Entry* Options::find(std::vector<Entry>& entries, std::string_view name) {
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [&](const Entry& entry) { return entry.name == name; });
+  return found == entries.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> Options::names(const std::vector<Entry>& entries) {
+  std::vector<std::string> all;
+  for (const Entry& entry : entries) all.push_back(entry.name);
   return all;
 }
 
-std::vector<std::string> Options::config_arguments(const std::string& source,
-                                                   const std::vector<ConfigValue>& values) const {
-  std::vector<std::string> arguments;
-  for (const ConfigValue& value : values) {
-    const auto entry = std::find_if(entries_.begin(), entries_.end(),
-                                    [&](const Entry& known) { return known.name == value.key; });
-    if (entry == entries_.end()) {
-      throw UsageError(fmt::format("{}, line {}: there is no option '{}'{}", source, value.line,
-                                   value.key, did_you_mean(value.key, names(), "")));
+std::string Options::see_help() const {
+  return fmt::format("; see ae {} --help", usage_.substr(0, usage_.find(' ')));
+}
+
+std::vector<Options::Assignment> Options::split(const std::vector<std::string>& arguments) {
+  std::vector<Assignment> all;
+  auto expected = arguments_.begin();
+  bool options_end = false;
+  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
+    if (*argument == "--" && !options_end) {
+      options_end = true;
+      continue;
     }
-    if (entry->is_flag && !value.is_flag) {
-      throw UsageError(fmt::format("{}, line {}: '{}' is true or false, not {}", source, value.line,
-                                   value.key, value.text));
+    if (options_end || argument->size() < 2 || argument->front() != '-') {
+      if (expected == arguments_.end()) {
+        throw UsageError(fmt::format("'{}' is one argument too many{}", *argument, see_help()));
+      }
+      all.push_back({&*expected++, *argument});
+      continue;
     }
-    if (!entry->is_flag && value.is_flag) {
-      throw UsageError(fmt::format("{}, line {}: '{}' takes a value ({}), not true or false",
-                                   source, value.line, value.key, entry->placeholder));
+    const std::size_t equals = argument->find('=');
+    const std::string flag = argument->substr(0, equals);
+    const std::string name = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
+    Entry* entry = find(entries_, name);
+    if (entry == nullptr) entry = find(sources_, name);
+    if (entry == nullptr || flag != "--" + name) {
+      std::vector<std::string> known = names(entries_);
+      for (std::string& source : names(sources_)) known.push_back(std::move(source));
+      known.emplace_back("help");
+      throw UsageError(fmt::format("there is no option {}{}{}", flag,
+                                   did_you_mean(name, known, "--"), see_help()));
     }
-    if (!value.text.empty()) arguments.push_back(fmt::format("--{}={}", value.key, value.text));
+    std::string text;
+    if (equals != std::string::npos) {
+      text = argument->substr(equals + 1);
+    } else if (entry->kind == Kind::flag) {
+      text = "true";
+    } else if (argument + 1 != arguments.end() && !(argument + 1)->starts_with("--")) {
+      text = *++argument;  // one that begins with dashes could be a value that was forgotten
+    }
+    if (text.empty()) {
+      const std::string value = entry->kind == Kind::flag ? "true" : entry->placeholder;
+      throw UsageError(fmt::format("{0} needs a value, write {0}={1}{2}", flag, value, see_help()));
+    }
+    all.push_back({entry, std::move(text)});
   }
-  return arguments;
+  if (expected != arguments_.end() && !expected->is_optional) {
+    throw UsageError(
+        fmt::format("{} is missing: {}{}", expected->name, expected->description, see_help()));
+  }
+  return all;
+}
+
+void Options::read_file(const std::string& source, const std::vector<ConfigValue>& values) {
+  for (const ConfigValue& value : values) {
+    const auto refuse = [&](const std::string& why) {
+      throw UsageError(fmt::format("{}, line {}: {}", source, value.line, why));
+    };
+    if (value.key == "config") refuse("'config' goes on the command line, not into a file");
+    Entry* entry = find(entries_, value.key);
+    if (entry == nullptr) entry = find(sources_, value.key);
+    if (entry == nullptr) {
+      std::vector<std::string> known = names(entries_);
+      if (find(sources_, "recipe") != nullptr) known.emplace_back("recipe");
+      refuse(
+          fmt::format("there is no option '{}'{}", value.key, did_you_mean(value.key, known, "")));
+    }
+    if (entry->kind == Kind::flag && !value.is_flag) {
+      refuse(fmt::format("'{}' is true or false, not {}", value.key, value.text));
+    }
+    if (entry->kind != Kind::flag && value.is_flag) {
+      refuse(
+          fmt::format("'{}' takes a value ({}), not true or false", value.key, entry->placeholder));
+    }
+    if (entry->kind == Kind::value && value.is_list) {
+      refuse(fmt::format("'{}' takes one value ({}), not a list", value.key, entry->placeholder));
+    }
+    if (value.text.empty()) {
+      refuse(fmt::format("'{}' is empty, give it a value or leave it out", value.key));
+    }
+    try {
+      entry->read("--" + value.key, value.text);
+    } catch (const UsageError& error) {
+      refuse(error.what());
+    }
+    entry->is_given = true;
+  }
 }
 
 bool Options::parse(const std::vector<std::string>& arguments) {
-  const std::string command = usage_.substr(0, usage_.find(' '));
   if (std::any_of(arguments.begin(), arguments.end(), asks_for_help)) {
     print_help();
     return false;
   }
-  const std::string see_help = fmt::format("; see ae {} --help", command);
-  std::vector<std::string> all;
-  const auto take_from = [&](const std::string& source, const std::vector<ConfigValue>& values) {
-    const std::vector<std::string> more = config_arguments(source, values);
-    all.insert(all.end(), more.begin(), more.end());
-  };
-  const auto accept = [&](const std::string& option) {
-    take_last(parser_->app.add_option_function<std::string>(option, [](const std::string&) {}));
-    return value_in(arguments, option);
-  };
-  if (has_recipes_) {
-    if (const std::string name = accept("--recipe"); !name.empty()) {
-      take_from("recipe " + name, parse_config("recipe " + name, recipe_text(name)));
+  const std::vector<Assignment> given = split(arguments);
+  const auto is_source = [&](const Entry* entry) { return find(sources_, entry->name) == entry; };
+  for (const auto& [entry, text] : given) {
+    if (is_source(entry)) entry->read("--" + entry->name, text);
+  }
+  std::vector<ConfigValue> from_file;
+  if (!config_.empty()) from_file = read_config(config_);
+  if (recipe_.empty() && find(sources_, "recipe") != nullptr) {
+    for (const ConfigValue& value : from_file) {
+      const bool is_name = !value.is_flag && !value.is_list;  // else read_file says so
+      if (value.key == "recipe" && is_name) recipe_ = value.text;
     }
   }
-  if (const std::string file = accept("--config"); !file.empty()) {
-    take_from(file, read_config(file));
+  // Each wins over those before it.
+  if (!recipe_.empty()) {
+    const std::string source = "recipe " + recipe_;
+    read_file(source, parse_config(source, recipe_text(recipe_)));
   }
-  all.insert(all.end(), arguments.begin(), arguments.end());
-  std::reverse(all.begin(), all.end());  // as CLI11 wants them
-  try {
-    parser_->app.parse(all);
-  } catch (const CLI::RequiredError&) {
-    const auto missing = std::find_if(
-        arguments_.begin(), arguments_.end(),
-        [&](const Entry& entry) { return parser_->app.get_option(entry.name)->count() == 0; });
-    throw UsageError(
-        fmt::format("{} is missing: {}{}", missing->name, missing->description, see_help));
-  } catch (const CLI::ParseError& error) {
-    std::string what = error.what();
-    std::replace(what.begin(), what.end(), '\n', ' ');
-    constexpr std::string_view kConversion = "Could not convert: ";
-    if (what.starts_with(kConversion)) {
-      what = what.substr(kConversion.size()) + " cannot be understood as the number it must be";
-    }
-    throw UsageError(what + see_help);
-  }
-  for (const std::string& extra : parser_->app.remaining()) {
-    if (extra.size() > 1 && extra.front() == '-') {
-      const std::string flag = extra.substr(0, extra.find('='));
-      const std::string name = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
-      throw UsageError(fmt::format("there is no option {}{}{}", flag,
-                                   did_you_mean(name, names(), "--"), see_help));
-    }
-    throw UsageError(fmt::format("'{}' is one argument too many{}", extra, see_help));
+  read_file(config_, from_file);
+  for (const auto& [entry, text] : given) {
+    entry->read("--" + entry->name, text);
+    entry->is_given = true;
   }
   return true;
 }
 
 bool Options::given(const std::string& name) const {
-  return parser_->app.get_option("--" + name)->count() != 0;
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const Entry& entry) { return entry.name == name && entry.is_given; });
 }
 
 std::string Options::to_toml() const {
@@ -312,37 +388,36 @@ std::string Options::to_toml() const {
 
 void Options::print_help() const {
   std::string text = fmt::format("{}\n\nUsage: ae {}\n", summary_, usage_);
-  constexpr std::size_t kColumn = 30;
   for (const Entry& argument : arguments_) {
-    text += fmt::format("  {:<{}}{}\n", argument.name, kColumn - 2, argument.description);
+    text += help_lines("  " + argument.name, argument.description);
   }
+  const auto add_lines = [&](const Entry& entry) {
+    const std::string shown =
+        entry.default_text.empty() ? "" : fmt::format(" [{}]", entry.default_text);
+    text += help_lines(fmt::format("  --{} {}", entry.name, entry.placeholder),
+                       entry.description + shown);
+  };
   std::string group;
   for (const Entry& entry : entries_) {
     if (entry.group != group) {
       group = entry.group;
       text += fmt::format("\n{}:\n", group);
     }
-    const std::string left = fmt::format("  --{} {}", entry.name, entry.placeholder);
-    const std::string shown =
-        entry.default_text.empty() ? "" : fmt::format(" [{}]", entry.default_text);
-    text += fmt::format("{:<{}}{}{}\n", left, kColumn, entry.description, shown);
+    add_lines(entry);
   }
-  if (has_recipes_) {
-    text += fmt::format("\n{:<{}}a ready-made model: {}", "  --recipe NAME", kColumn,
-                        fmt::join(recipe_names(), ", "));
-  }
-  text += fmt::format("\n{:<{}}{}\n{:<{}}{}\n", "  --config FILE", kColumn,
-                      "take options from a TOML file; flags win over it", "  --help", kColumn,
-                      "print this");
+  text += '\n';
+  std::for_each(sources_.rbegin(), sources_.rend(), add_lines);
+  text += help_lines("  --help", "print this");
   text += "\nExamples:\n";
   for (const std::string& example : examples_) text += fmt::format("  {}\n", example);
   print(text);
 }
 
 void DataOptions::add_to(Options& options) {
-  options.add("data", data, "NAME|PATH", "mnist, fashion-mnist, or an IDX, IDX.gz or .npy file");
-  options.add("data-dir", data_dir, "DIR",
-              "where named data sets are; else $AE_DATA_DIR, ~/.cache/ae");
+  options.add("data", data, "NAME|PATH",
+              fmt::format("mnist, fashion-mnist, or an IDX or .npy file{}",
+                          data.empty() ? " [what the model was trained on]" : ""));
+  options.add("data-dir", data_dir, "DIR", "of named data; else $AE_DATA_DIR, ~/.cache/ae");
   options.add("limit", limit, "N", "use the first N rows; 0 takes all");
 }
 
@@ -351,17 +426,16 @@ std::filesystem::path DataOptions::directory() const {
 }
 
 void add_device_options(Options& options, DeviceOptions& device) {
-  options.add("device", device.device, "NAME",
-              "auto, cpu, cuda, cuda:N, simt (emulated CUDA), check");
+  options.add("device", device.device, "NAME", "auto, cpu, cuda:N, simt (emulated), check");
   options.add("precision", device.precision, "NAME", "of products on a GPU: fp32, tf32");
-  options.add("gemm", device.gemm, "NAME", "products on a GPU: cublas, cublaslt (fused epilogues)");
+  options.add("gemm", device.gemm, "NAME", "of products on a GPU: cublas, cublaslt");
   options.add("convolution", device.convolution, "NAME",
               "on a GPU: auto, cudnn, own (our kernels)");
   options.add("gpu-memory", device.gpu_memory, "MIB",
               "use at most this much; 0 is all that is free");
   device.on_check = [](const std::string& table) { std::fputs(table.c_str(), stderr); };
   device.on_notice = [](const std::string& line) { fmt::print(stderr, "ae: note: {}\n", line); };
-  if (stderr_is_terminal()) {
+  if (stderr_has_live_lines()) {
     device.on_upload = [](std::size_t done, std::size_t bytes) {
       fmt::print(stderr, "\rcopying the data to the GPU: {} %{}", 100 * done / bytes,
                  done == bytes ? "\n" : "");

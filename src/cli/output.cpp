@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <system_error>
 
@@ -12,6 +13,15 @@
 #include "ae/error.hpp"
 
 namespace ae::cli {
+
+namespace {
+
+bool has_live_lines(int descriptor) {
+  const char* const terminal = std::getenv("TERM");  // NOLINT(concurrency-mt-unsafe): read only
+  return isatty(descriptor) != 0 && (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
+}  // namespace
 
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
@@ -26,11 +36,11 @@ void print_json(const nlohmann::ordered_json& object) {
   print(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
-bool stdout_is_terminal() {
-  return isatty(STDOUT_FILENO) != 0;
+bool stdout_has_live_lines() {
+  return has_live_lines(STDOUT_FILENO);
 }
-bool stderr_is_terminal() {
-  return isatty(STDERR_FILENO) != 0;
+bool stderr_has_live_lines() {
+  return has_live_lines(STDERR_FILENO);
 }
 
 int terminal_width() {

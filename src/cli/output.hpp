@@ -16,8 +16,10 @@ void print(std::string_view text);
 /// One JSON object on a line of its own. NaN becomes null.
 void print_json(const nlohmann::ordered_json& object);
 
-bool stdout_is_terminal();
-bool stderr_is_terminal();
+/// Whether a line there can be written anew: it is a terminal, and one that knows more than to
+/// print (TERM=dumb, as in an editor's window, does not).
+bool stdout_has_live_lines();
+bool stderr_has_live_lines();
 
 /// Columns of the terminal, 80 if it does not say.
 int terminal_width();

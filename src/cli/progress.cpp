@@ -13,8 +13,8 @@ namespace ae::cli {
 
 namespace {
 
-using report::format_count;
 using report::format_loss;
+using report::format_rate;
 
 /// "████▌     ", in eighths of a character.
 std::string bar(double fraction, int width) {
@@ -45,22 +45,23 @@ Progress::Progress(Voice voice, std::int64_t epochs, Rate rate)
     : voice_(voice),
       epochs_(epochs),
       rate_(rate),
-      is_live_(voice == Voice::human && stdout_is_terminal()) {}
+      is_live_(voice == Voice::human && stdout_has_live_lines()) {}
 
 void Progress::show(const StepProgress& progress) {
   if (!is_live_) return;
   const double done =
       static_cast<double>(progress.samples_done) / static_cast<double>(progress.samples);
+  if (!(progress.seconds > 0) || progress.samples_done < 1) return;  // no rate to show yet
   const double rate = static_cast<double>(progress.samples_done) / progress.seconds;
   const double samples_left = static_cast<double>(progress.samples) *
                               (static_cast<double>(epochs_ - progress.epoch) + (1 - done));
   const std::string head =
       fmt::format("epoch {:>{}}/{} ", progress.epoch, std::to_string(epochs_).size(), epochs_);
-  const std::string tail = fmt::format(
-      " {} samples/s  {} left{}", format_count(std::llround(rate)), duration(samples_left / rate),
-      std::isnan(progress.running_loss)
-          ? ""
-          : fmt::format("  loss {}", format_loss(progress.running_loss)));
+  const std::string tail =
+      fmt::format(" {} samples/s  {} left{}", format_rate(rate), duration(samples_left / rate),
+                  std::isnan(progress.running_loss)
+                      ? ""
+                      : fmt::format("  loss {}", format_loss(progress.running_loss)));
   const int room = terminal_width() - static_cast<int>(head.size() + tail.size()) - 1;
   if (room < 0) return;  // a line that wraps could not be cleared
   print(kClearLine + head + bar(done, std::min(room, 24)) + tail);
@@ -92,7 +93,7 @@ void Progress::show(const EpochResult& epoch) {
   if (!std::isnan(epoch.penalty)) line += fmt::format("  penalty {:.2g}", epoch.penalty);
   if (rate_ == Rate::shown) line += fmt::format("  learning rate {:.3g}", epoch.learning_rate);
   print(fmt::format("{}  {:.2f} s  {} samples/s\n", line, epoch.seconds,
-                    format_count(std::llround(epoch.samples_per_second))));
+                    format_rate(epoch.samples_per_second)));
 }
 
 void Progress::clear() {

@@ -48,7 +48,7 @@ int run_reconstruct(const Arguments& arguments) {
   std::filesystem::path out = "reconstructions.png";
   std::int64_t first = 0;
   std::int64_t count = 20;
-  int columns = 10;
+  int columns = 0;
   bool json = false;
 
   Options options("reconstruct MODEL [options]",
@@ -61,20 +61,22 @@ int run_reconstruct(const Arguments& arguments) {
   add_device_options(options, device);
   options.group("Output");
   options.add("out", out, "FILE", "a picture (.png), or only outputs (.npy)");
-  options.add("columns", columns, "N", "pairs a line, in a picture");
+  options.add("columns", columns, "N", "pairs a line; 0 makes a picture square");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae reconstruct runs/mnist-32/model.safetensors --out digits.png");
   options.add_example("ae reconstruct model.safetensors --data new.npy --count 1000 --out out.npy");
   if (!options.parse(arguments)) return 0;
+  require_columns(columns);
   const bool picture = is_picture(out);
 
   const Model model = load_model(model_path);
   const Dataset originals = select(data.load(options, model), first, count);
   const std::vector<float> samples = reconstruct(model, originals, device);
   if (picture) {
-    report::write_png(
-        report::reconstruction_grid(model.spec.input_shape, originals.floats(), samples, columns),
-        out);
+    const Shape& shape = model.spec.input_shape;
+    if (columns == 0) columns = report::columns_for(shape, originals.rows(), 2);
+    report::write_png(report::reconstruction_grid(shape, originals.floats(), samples, columns),
+                      out);
   } else {
     write_samples(out, model.spec.input_shape, samples);
   }

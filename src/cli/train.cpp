@@ -17,7 +17,10 @@
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_folder.hpp"
+#include "cli/train_summary.hpp"
 #include "cli/training_options.hpp"
+#include "io/utf8.hpp"
+#include "normal.hpp"
 #include "report/html.hpp"
 #include "report/report.hpp"
 
@@ -26,7 +29,6 @@ namespace ae::cli {
 namespace {
 
 using report::format_count;
-using report::format_loss;
 
 constexpr int kInterrupted = 130;
 /// The picture: pairs in it, and in one of its lines.
@@ -116,7 +118,7 @@ std::map<std::string, std::string> training_record(const TrainCommand& command, 
                                                    const ModelSpec& spec, const TrainResult& result,
                                                    const EvaluationResult& test) {
   std::map<std::string, std::string> record = command.options.record();
-  record["data"] = rows.training.source();
+  record["data"] = io::to_utf8(rows.training.source());
   record["rows"] = std::to_string(rows.training.rows());
   record["epochs"] = std::to_string(result.epochs.size());
   record["device"] = result.device;
@@ -136,8 +138,29 @@ std::map<std::string, std::string> training_record(const TrainCommand& command, 
   return record;
 }
 
+/// The parts of a variational model's loss: of the test rows, else of the last epoch's training.
+std::optional<report::VariationalParts> variational_parts(const TrainOptions& options,
+                                                          const ModelSpec& spec,
+                                                          const TrainResult& result,
+                                                          const EvaluationResult& test) {
+  if (!spec.is_variational()) return std::nullopt;
+  report::VariationalParts parts{.reconstruction = test.reconstruction,
+                                 .kl = test.kl,
+                                 .beta = static_cast<double>(options.variational.beta),
+                                 .is_mean = options.reduction == Reduction::mean};
+  if (std::isnan(test.loss)) {
+    if (result.epochs.empty()) return std::nullopt;
+    const EpochResult& last = result.epochs.back();
+    const double divisor = parts.is_mean ? static_cast<double>(spec.inputs()) : 1;
+    parts.kl = last.train_kl;
+    parts.reconstruction = last.train_loss - parts.beta * last.train_kl / divisor;
+  }
+  return parts;
+}
+
 report::Report make_report(const TrainCommand& command, const ModelSpec& spec, const Rows& rows,
-                           const TrainResult& result, const DeviceInfo& device) {
+                           const TrainResult& result, const EvaluationResult& test,
+                           const DeviceInfo& device) {
   const TrainOptions& options = command.options.training;
   report::Report report;
   report.title = fmt::format("{} · {}", command.data.data, shapes_through(spec));
@@ -146,6 +169,9 @@ report::Report make_report(const TrainCommand& command, const ModelSpec& spec, c
       rows.test ? fmt::format(" and {} test rows", format_count(rows.test->rows())) : std::string(),
       to_string(rows.training.row_shape()));
   report.loss_name = loss_name(options, spec);
+  report.test_loss = test.loss;
+  report.row_size = rows.training.row_size();
+  report.variational = variational_parts(options, spec, result, test);
   report.epochs = result.epochs;
   report.interrupted = result.interrupted;
   report.seconds = result.seconds;
@@ -172,6 +198,27 @@ report::Report make_report(const TrainCommand& command, const ModelSpec& spec, c
     report.configuration.emplace_back("weights",
                                       fmt::format("moving average, decay {:g}", options.ema_decay));
   }
+  if (spec.is_variational()) {
+    const VariationalOptions& variational = options.variational;
+    report.configuration.emplace_back("β", fmt::format("{:g}", variational.beta));
+    if (variational.warm_up_epochs > 0) {
+      report.configuration.emplace_back(
+          "", fmt::format("from 0 over {:g} epochs", variational.warm_up_epochs));
+    }
+    if (variational.free_bits > 0) {
+      report.configuration.emplace_back("free bits",
+                                        fmt::format("{:g} nats a unit", variational.free_bits));
+    }
+  }
+  if (options.sparsity.l1 > 0) {
+    report.configuration.emplace_back("penalty",
+                                      fmt::format("{:g} · Σ|code|", options.sparsity.l1));
+  }
+  if (options.sparsity.kl > 0) {
+    report.configuration.emplace_back(options.sparsity.l1 > 0 ? "" : "penalty",
+                                      fmt::format("{:g} · KL({:g} ‖ mean activation)",
+                                                  options.sparsity.kl, options.sparsity.rho));
+  }
   report.machine = {
       {"device", device.name}, {"", device.description}, {"ae", std::string(version())}};
   return report;
@@ -182,10 +229,19 @@ Dataset picture_rows(const Dataset& data) {
   const std::int64_t count = std::min(kPicturePairs, data.rows());
   std::vector<float> values(static_cast<std::size_t>(count * data.row_size()));
   for (std::int64_t i = 0; i < count; ++i) {
-    data.copy_row(i, std::span(values).subspan(static_cast<std::size_t>(i * data.row_size()),
-                                               static_cast<std::size_t>(data.row_size())));
+    data.copy_row(i * data.rows() / count,
+                  std::span(values).subspan(static_cast<std::size_t>(i * data.row_size()),
+                                            static_cast<std::size_t>(data.row_size())));
   }
   return {data.source(), data.row_shape(), std::move(values)};
+}
+
+/// Codes from a variational model's prior, independent normal numbers; the same for a seed.
+Dataset prior_codes(std::int64_t latent, std::uint64_t seed) {
+  const RandomStream stream(seed, RandomPurpose::code, 0);
+  std::vector<float> values(static_cast<std::size_t>(kPicturePairs * latent));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = normal_at(stream, i);
+  return {"the prior", {latent}, std::move(values)};
 }
 
 }  // namespace
@@ -256,20 +312,36 @@ int run_train(const Arguments& arguments) {
   }
 
   const Dataset& shown = rows.test ? *rows.test : rows.training;
-  report::Report report = make_report(command, spec, rows, result, device);
-  report.test_loss = test.loss;
-  const bool has_picture = report::image_extents(spec.input_shape).has_value();
-  if (has_picture) {
+  report::Report report = make_report(command, spec, rows, result, test, device);
+  const bool has_picture = report::is_image(spec.input_shape);
+  if (has_picture || !command.no_report) {
     activity.start("reconstructing rows for the picture");
     // Of a denoising model, what it is given: the noisy rows.
     Dataset originals = picture_rows(shown);
     if (training.noise.kind != Noise::none) {
       originals = corrupt(originals, training.noise, training.device);
     }
-    report.reconstructions = report::reconstruction_grid(
-        spec.input_shape, originals.floats(), reconstruct(model, originals, training.device),
-        kPictureColumns, kPictureScale);
-    report::write_png(*report.reconstructions, folder.picture());
+    std::vector<float> outputs = reconstruct(model, originals, training.device);
+    if (has_picture) {
+      report.reconstructions = report::reconstruction_grid(spec.input_shape, originals.floats(),
+                                                           outputs, kPictureColumns, kPictureScale);
+      report::write_png(*report.reconstructions, folder.picture());
+    } else {
+      const std::span<const float> values = originals.floats();
+      report.row_lines =
+          report::DrawnRows{spec.inputs(), {values.begin(), values.end()}, std::move(outputs)};
+    }
+  }
+  if (!command.no_report && spec.is_variational()) {
+    activity.start("decoding draws from the prior");
+    std::vector<float> samples =
+        decode(model, prior_codes(spec.latent(), training.seed), training.device);
+    if (has_picture) {
+      report.samples =
+          report::image_grid(spec.input_shape, samples, kPictureColumns, kPictureScale);
+    } else {
+      report.sample_lines = report::DrawnRows{spec.inputs(), std::move(samples), {}};
+    }
   }
   if (!command.no_report) {
     // What a bound is worth cannot be read off baselines of reconstructions.
@@ -313,25 +385,12 @@ int run_train(const Arguments& arguments) {
                 {"model", folder.model().string()},
                 {"interrupted", result.interrupted}});
   } else if (voice == Voice::human) {
-    std::string summary =
-        rows.test ? fmt::format("test loss {:.5f} ({})", test.loss, loss_name(training, spec))
-                  : fmt::format("train loss {:.5f} ({})", train_loss, loss_name(training, spec));
-    summary += fmt::format(", {} epochs in {:.1f} s\n", result.epochs.size(), result.seconds);
-    if (!std::isnan(test.kl)) {
-      summary += fmt::format("reconstruction {:.5f}, KL {:.3f} nats a sample\n",
-                             test.reconstruction, test.kl);
-    }
-    if (report.baselines) {
-      summary += fmt::format("floor {}, mean image {}: {:.1f} % of that gap closed\n",
-                             format_loss(report.baselines->floor),
-                             format_loss(report.baselines->mean_image),
-                             100 * report::closed_gap(*report.baselines, test.loss));
-    }
-    summary +=
-        fmt::format("code     {} of {} units active, mean activation {:.4g}, {:.1f} % zeros\n",
-                    codes.active_units, spec.latent(), codes.mean_activation, 100 * codes.zeros);
+    std::string summary = train_summary(report, codes, spec.latent());
     summary += fmt::format("model    {}\n", folder.model().string());
     if (has_picture) summary += fmt::format("picture  {}\n", folder.picture().string());
+    if (!has_picture && !command.no_report) {
+      summary += "picture  none: these rows are no images, the report has them as lines\n";
+    }
     if (!command.no_report) summary += fmt::format("report   {}\n", folder.report().string());
     print(summary);
   }

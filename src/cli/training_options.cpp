@@ -31,17 +31,15 @@ std::string_view full_name(Reduction reduction) {
 void TrainingOptions::add_to(Options& options) {
   options.group("Model");
   options.add("hidden", hidden_, "N,N,…", "encoder widths; the decoder mirrors them");
-  options.add("encoder", encoder_, "LAYERS",
-              "instead: 'dense 64 tanh, gaussian 20', 'conv 32 3x3', …");
+  options.add("encoder", encoder_, "LAYERS", "instead: 'dense 64 tanh, gaussian 20', …");
   options.add("decoder", decoder_, "LAYERS", "the same; a dense encoder is mirrored without it");
-  options.add_flag("tied", tied_, "such a mirror's weights are the encoder's, transposed");
-  options.add("activation", activation_, "NAME",
-              "of hidden layers: relu, elu, gelu, silu, tanh, sigmoid, …");
+  options.add_flag("tied", tied_, "such a mirror has the encoder's weights, transposed");
+  options.add("activation", activation_, "NAME", "of hidden layers: relu, gelu, silu, tanh, …");
   options.add("output-activation", output_activation_, "NAME", "of the last layer");
   options.group("Objective");
   options.add("loss", loss_, "NAME", list_of(names_of(losses::Losses{})));
   options.add("reduction", reduction_, "NAME", "mean over elements, or sum per sample");
-  options.add("noise", noise_, "NAME", "on the input: gaussian, masking, salt_and_pepper");
+  options.add("noise", noise_, "NAME", "on inputs: gaussian, masking, salt_and_pepper");
   options.add("noise-amount", training.noise.amount, "X", "standard deviation, or probability");
   options.add("code-l1", training.sparsity.l1, "X", "sparse code: times its sum of |y|, a sample");
   options.add("code-kl", training.sparsity.kl, "X",
@@ -63,14 +61,13 @@ void TrainingOptions::add_to(Options& options) {
   options.add("weight-decay", training.optimizer.weight_decay, "X", "L2; decoupled with adamw");
   options.add("clip-norm", training.clip_norm, "X",
               "scales a step's gradients down to it; 0 does not");
-  options.add("ema", training.ema_decay, "X",
-              "decay of the weights' moving average, as 0.999; 0 keeps none");
+  options.add("ema", training.ema_decay, "X", "decay of the weights' average, as 0.999; 0: off");
   options.add("epochs", training.epochs, "N", "times through the data");
   options.add("batch-size", training.batch_size, "N", "rows a step");
   options.add("seed", training.seed, "N", "of all randomness; same seed, same model");
   ScheduleOptions& schedule = training.schedule;
   options.group("Learning rate");
-  options.add("schedule", schedule_, "NAME", "what becomes of it: constant, step, cosine, plateau");
+  options.add("schedule", schedule_, "NAME", "constant, step, cosine, plateau");
   options.add("schedule-factor", schedule.factor, "X", "what step and plateau take it times");
   options.add("schedule-epochs", schedule.step_epochs, "N", "from one step to the next");
   options.add("schedule-patience", schedule.patience, "N",

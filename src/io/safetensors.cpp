@@ -16,6 +16,7 @@
 
 #include "io/atomic_file.hpp"
 #include "io/file.hpp"
+#include "io/file_format.hpp"
 #include "io/printable.hpp"
 
 namespace ae::io {
@@ -224,6 +225,12 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   std::uint64_t header_size = 0;
   read_next(file, std::as_writable_bytes(std::span(&header_size, 1)));
   if (header_size > kLongestHeader) {
+    const std::string_view format = format_of(std::as_bytes(std::span(&header_size, 1)));
+    if (!format.empty()) {
+      throw Error(
+          fmt::format("{} is no model, it is {}; give a model.safetensors that ae train wrote",
+                      path.string(), format));
+    }
     fail(path, fmt::format("its header claims {} bytes, and {} are the most", header_size,
                            kLongestHeader));
   }

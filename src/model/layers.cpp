@@ -1,6 +1,5 @@
 #include "ae/layers.hpp"
 
-#include <charconv>
 #include <optional>
 #include <sstream>
 
@@ -9,6 +8,7 @@
 #include "ae/error.hpp"
 
 #include "activations.hpp"
+#include "io/numbers.hpp"
 #include "model/geometry.hpp"
 #include "model/names.hpp"
 
@@ -61,13 +61,11 @@ class Words {
   /// In [0, 1).
   float take_probability(const char* what) {
     const std::string word = take(what);
-    float value = 0;
-    const char* const end = word.data() + word.size();
-    const auto [stopped, error] = std::from_chars(word.data(), end, value);
-    if (error != std::errc() || stopped != end || !(value >= 0 && value < 1)) {
+    const std::optional<float> value = io::to_float(word);
+    if (!value || !(*value >= 0 && *value < 1)) {
       refuse(fmt::format("{} must be a number from 0 to below 1, not '{}'", what, word));
     }
-    return value;
+    return *value;
   }
   /// "3x3", "7x7x32"
   Shape take_extents(const char* what, std::int64_t most) {
@@ -87,13 +85,12 @@ class Words {
  private:
   [[nodiscard]] std::int64_t number(const std::string& word, const char* what,
                                     std::int64_t most) const {
-    std::int64_t value = 0;
-    const char* const end = word.data() + word.size();
-    const auto [stopped, error] = std::from_chars(word.data(), end, value);
-    if (error != std::errc() || stopped != end || value < 1 || value > most) {
-      refuse(fmt::format("{} must be a number from 1 to {}, not '{}'", what, most, word));
+    const auto value = io::to_integer<std::int64_t>(word);
+    if (!value || *value < 1 || *value > most) {
+      refuse(fmt::format("{} must be a whole number from 1 to {}, in decimal, not '{}'", what, most,
+                         word));
     }
-    return value;
+    return *value;
   }
 
   std::string_view text_;

@@ -221,9 +221,13 @@ Baselines compute_baselines(const Dataset& training, const Dataset& test, Loss l
 }
 
 double closed_gap(const Baselines& baselines, double loss) {
+  constexpr double kRounding = 1e-7;  // of losses, which are made of floats
   const double gap = baselines.mean_image - baselines.floor;
-  if (!(gap > 0)) return std::numeric_limits<double>::quiet_NaN();
-  return (baselines.mean_image - loss) / gap;
+  const double closed = (baselines.mean_image - loss) / gap;
+  if (!(gap > kRounding * baselines.mean_image) || !std::isfinite(closed)) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  return std::min(closed, 1.0);
 }
 
 }  // namespace ae::report

@@ -41,8 +41,9 @@ Baselines compute_baselines(const Dataset& training, const Dataset& test, Loss l
                             const std::filesystem::path& cache_directory);
 
 /// The part of the way from the mean image to the floor that `loss` has gone: 0 for a model that
-/// answers the mean, 1 for a perfect one, below 0 for one that is worse than the mean. NaN where
-/// the mean is already perfect, so that there is no way to go.
+/// answers the mean, 1 for a perfect one, below 0 for one that is worse than the mean: say that in
+/// words, since how much worse is no part of anything. NaN where the mean is already perfect to
+/// within rounding, so that there is no way to go.
 double closed_gap(const Baselines& baselines, double loss);
 
 }  // namespace ae::report

@@ -63,6 +63,19 @@ std::string format_loss(double loss) {
   return fmt::format("{:.{}f}", loss, std::max(0, (magnitude < -1 ? 2 : 3) - magnitude));
 }
 
+std::string format_fixed(double value, int decimals) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, decimals) : "–";
+}
+
+std::string format_percent(double part, int decimals) {
+  return std::isfinite(part) ? fmt::format("{:.{}f} %", 100 * part, decimals) : "–";
+}
+
+std::string format_rate(double rate) {
+  constexpr double kMost = 1e18;  // what format_count can take
+  return std::isfinite(rate) && std::abs(rate) < kMost ? format_count(std::llround(rate)) : "–";
+}
+
 std::string format_count(std::int64_t count) {
   std::string digits = std::to_string(count);
   const std::ptrdiff_t first = count < 0 ? 1 : 0;

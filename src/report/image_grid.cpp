@@ -101,6 +101,20 @@ std::optional<std::pair<int, int>> image_extents(const Shape& row_shape) {
   return std::pair(static_cast<int>(extents[0]), static_cast<int>(extents[1]));
 }
 
+bool is_image(const Shape& row_shape) {
+  const auto extents = image_extents(row_shape);
+  return extents && row_shape.size() > 1 && std::min(extents->first, extents->second) > 1;
+}
+
+int columns_for(const Shape& row_shape, std::int64_t count, int bands) {
+  constexpr int kLeast = 10;
+  const auto extents = image_extents(row_shape);
+  if (!extents) return kLeast;
+  const auto [height, width] = *extents;
+  const double stacks_in_square = static_cast<double>(count) * bands * height / width;
+  return std::max(kLeast, static_cast<int>(std::ceil(std::sqrt(stacks_in_square))));
+}
+
 Image reconstruction_grid(const Shape& row_shape, std::span<const float> originals,
                           std::span<const float> reconstructions, int columns, int scale) {
   return draw_grid(row_shape, {originals, reconstructions}, columns, scale);

@@ -22,6 +22,13 @@ struct Image {
 /// for shapes that are no grey image.
 std::optional<std::pair<int, int>> image_extents(const Shape& row_shape);
 
+/// Whether rows of this shape are images, rather than vectors that could be drawn as one, {n}.
+bool is_image(const Shape& row_shape);
+
+/// How many images a line make a picture of `count` of them about square, each a stack of `bands`
+/// images of that shape; at least ten, as many as fit a screen.
+int columns_for(const Shape& row_shape, std::int64_t count, int bands);
+
 /// Originals above their reconstructions, `columns` pairs a line, on dark grey: a hairline within a
 /// pair, more between pairs, most between lines of them. Values in [0, 1] (others are clipped, NaN
 /// is black); every pixel enlarged `scale` times.

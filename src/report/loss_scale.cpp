@@ -43,7 +43,7 @@ std::string loss_scale(const Report& report) {
       {"floor", "floor", baselines.floor},
       {"model", "this model", report.test_loss},
       {"", report.reconstructions ? "mean image" : "mean row", baselines.mean_image}};
-  if (baselines.pca) {
+  if (baselines.pca && !pca_is_complete(report)) {
     marks.push_back({"", fmt::format("PCA ({})", baselines.pca->components), baselines.pca->loss});
   }
   std::stable_sort(marks.begin(), marks.end(),

@@ -5,6 +5,8 @@
 #include <limits>
 #include <random>
 
+// Eigen would put buffers of up to 128 KiB on the stack, all that a stack under ulimit -s 128 has.
+#define EIGEN_STACK_ALLOCATION_LIMIT 4096
 #include <Eigen/Eigenvalues>
 #include <Eigen/QR>
 

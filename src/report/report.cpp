@@ -10,6 +10,7 @@
 #include "report/html.hpp"
 #include "report/loss_chart.hpp"
 #include "report/loss_scale.hpp"
+#include "report/row_lines.hpp"
 #include "report/style.hpp"
 
 namespace ae::report {
@@ -40,8 +41,31 @@ std::string verdict(const Report& report) {
     text += fmt::format(" The model closed <b>{:.1f}&#8239;%</b> of that gap.", 100 * gap);
   } else if (gap < 0) {
     text += " The model is worse than that.";
+  } else {
+    text += " There is no gap between the two for a model to close.";
   }
   return text;
+}
+
+/// What the one figure of a variational model's loss is made of.
+std::string variational_note(const Report& report) {
+  if (!report.variational) return {};
+  const VariationalParts& parts = *report.variational;
+  return fmt::format(
+      "<p>The loss of a variational model has two parts: the reconstruction, {}, and &beta; = {:g} "
+      "times the KL divergence of the codes from their prior, {} nats a sample{}.</p>\n",
+      bold(parts.reconstruction), parts.beta, bold(parts.kl),
+      parts.is_mean && report.row_size > 0
+          ? fmt::format(", divided by the {} values of a sample", format_count(report.row_size))
+          : std::string());
+}
+
+std::string penalty_note(const Report& report) {
+  if (report.epochs.empty() || std::isnan(report.epochs.back().penalty)) return {};
+  return fmt::format(
+      "<p>The code is sparse because its activity costs something: a penalty of {} in the last "
+      "epoch, which training adds to the loss; the losses shown here are without it.</p>\n",
+      bold(report.epochs.back().penalty));
 }
 
 std::string interruption(const Report& report) {
@@ -58,7 +82,12 @@ std::string interruption(const Report& report) {
 std::string pca_note(const Report& report) {
   if (!report.baselines) return {};
   std::string text;
-  if (const auto& pca = report.baselines->pca) {
+  if (pca_is_complete(report)) {
+    text = fmt::format(
+        "The code has as many numbers as a row has values, {}: principal component analysis of "
+        "that size loses nothing, so it says nothing about this model.",
+        format_count(report.row_size));
+  } else if (const auto& pca = report.baselines->pca) {
     text = fmt::format(
         "Principal component analysis is the best linear code; with {} components it reaches {}.",
         format_count(pca->components), format_loss(pca->loss));
@@ -101,28 +130,59 @@ std::string why_not_zero(const Report& report) {
       format_loss(report.baselines->floor));
 }
 
-std::string picture(const Report& report) {
-  if (!report.reconstructions) return {};
+std::string figure(const Image& image, std::string_view alternative, std::string_view caption) {
   return fmt::format(
-      "<h2>Reconstructions</h2>\n<figure><img alt=\"Originals above their reconstructions\" "
-      "width=\"{}\" height=\"{}\" src=\"data:image/png;base64,{}\"><figcaption>Samples, and below "
-      "each what the model makes of its code.</figcaption></figure>\n",
-      report.reconstructions->width, report.reconstructions->height,
-      encode_base64(encode_png(*report.reconstructions)));
+      "<figure><img alt=\"{}\" width=\"{}\" height=\"{}\" src=\"data:image/png;base64,{}\">"
+      "<figcaption>{}</figcaption></figure>\n",
+      alternative, image.width, image.height, encode_base64(encode_png(image)), caption);
+}
+
+std::string reconstructions(const Report& report) {
+  std::string html;
+  if (report.reconstructions) {
+    html = figure(*report.reconstructions, "Originals above their reconstructions",
+                  "Samples, and below each what the model makes of its code.");
+  } else if (report.row_lines) {
+    html = row_lines(*report.row_lines, "Samples in grey, in blue what the model makes of them.");
+  }
+  return html.empty() ? html : "<h2>Reconstructions</h2>\n" + html;
+}
+
+std::string samples(const Report& report) {
+  std::string html;
+  if (report.samples) {
+    html = figure(*report.samples, "What the decoder makes of random codes",
+                  "What the decoder makes of random codes, drawn from the prior.");
+  } else if (report.sample_lines) {
+    html = row_lines(*report.sample_lines,
+                     "What the decoder makes of random codes, drawn from the prior.");
+  }
+  return html.empty() ? html : "<h2>Samples from the prior</h2>\n" + html;
 }
 
 std::string epoch_table(const Report& report) {
   if (report.epochs.empty()) return {};
   std::string html =
       "<details><summary>Every epoch in numbers</summary>\n<div class=\"scroll\"><table "
-      "class=\"numbers\">\n<tr><th scope=\"col\">Epoch</th><th scope=\"col\">Training loss</th>"
-      "<th scope=\"col\">Test loss</th><th scope=\"col\">Seconds</th>"
-      "<th scope=\"col\">Samples/s</th></tr>\n";
+      "class=\"numbers\">\n<tr>";
+  // Only what these epochs have.
+  const bool has_kl = !std::isnan(report.epochs.back().train_kl);
+  const bool has_penalty = !std::isnan(report.epochs.back().penalty);
+  const auto add_heading = [&](std::string_view text) {
+    html += fmt::format("<th scope=\"col\">{}</th>", text);
+  };
+  for (const char* heading : {"Epoch", "Training loss", "Test loss"}) add_heading(heading);
+  if (has_kl) add_heading("KL");
+  if (has_penalty) add_heading("Penalty");
+  for (const char* heading : {"Seconds", "Samples/s"}) add_heading(heading);
+  html += "</tr>\n";
   for (const EpochResult& epoch : report.epochs) {
-    html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.3f}</td><td>{}</td></tr>\n",
-                        format_count(epoch.epoch), format_loss(epoch.train_loss),
-                        format_loss(epoch.validation_loss), epoch.seconds,
-                        format_count(std::llround(epoch.samples_per_second)));
+    html += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td>", format_count(epoch.epoch),
+                        format_loss(epoch.train_loss), format_loss(epoch.validation_loss));
+    if (has_kl) html += fmt::format("<td>{}</td>", format_loss(epoch.train_kl));
+    if (has_penalty) html += fmt::format("<td>{}</td>", format_loss(epoch.penalty));
+    html += fmt::format("<td>{:.3f}</td><td>{}</td></tr>\n", epoch.seconds,
+                        format_rate(epoch.samples_per_second));
   }
   return html + "</table></div></details>\n";
 }
@@ -150,16 +210,24 @@ std::string head(const Report& report) {
 
 }  // namespace
 
+bool pca_is_complete(const Report& report) {
+  return report.baselines && report.baselines->pca && report.row_size > 0 &&
+         report.baselines->pca->components >= report.row_size;
+}
+
 void write_report(const Report& report, const std::filesystem::path& path) {
   std::string html = head(report);
   html += fmt::format("<body>\n<main>\n<h1>{}</h1>\n<p class=\"data\">{}</p>\n",
                       escape_html(report.title), escape_html(report.data));
   html += fmt::format("<p class=\"verdict\">{}</p>\n", verdict(report));
   html += interruption(report);
+  html += variational_note(report);
+  html += penalty_note(report);
   html += loss_scale(report);
   html += pca_note(report);
   html += loss_chart(report);
-  html += picture(report);
+  html += reconstructions(report);
+  html += samples(report);
   html += why_not_zero(report);
   html += epoch_table(report);
   html += "<div class=\"columns\">\n";

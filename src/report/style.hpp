@@ -67,6 +67,11 @@ img { display: block; max-width: 100%; height: auto; border-radius: 3px; }
 .plot .end { left: 100%; transform: translateY(-50%); padding-left: .6rem; }
 .plot .axis { top: 100%; width: 100%; text-align: center; padding-top: 1.8rem; }
 
+.rows { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(13rem, 100%), 1fr)); gap: 1rem; }
+.rows svg { width: 100%; height: 5rem; overflow: visible; border-bottom: 1px solid var(--line); }
+.rows path { fill: none; stroke: var(--soft); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.rows .reconstruction { stroke: var(--test); }
+
 table { border-collapse: collapse; width: 100%; font: .88rem/1.5 var(--sans);
   font-variant-numeric: tabular-nums; }
 td, th { padding: .25rem .8rem .25rem 0; text-align: left; vertical-align: top;

@@ -187,7 +187,7 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   read_sums(result);
   result.learning_rate = static_cast<float>(learning_rate_.at(epoch, steps_per_epoch_ - 1));
   result.seconds = seconds_since(start);
-  result.samples_per_second = static_cast<double>(rows_) / result.seconds;
+  if (result.seconds > 0) result.samples_per_second = static_cast<double>(rows_) / result.seconds;
   return true;
 }
 

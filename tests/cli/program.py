@@ -107,11 +107,12 @@ class ProgramTest(unittest.TestCase):
         return subprocess.run([AE, *arguments], cwd=self.folder, env=self.environment(),
                               capture_output=True, text=True, timeout=120, **options)
 
-    def on_terminal(self, *arguments):
-        """Runs on a terminal, expects success, and returns all that was printed."""
+    def on_terminal(self, *arguments, **environment):
+        """Runs on a terminal, with these variables besides, expects success, and returns all that was
+        printed."""
         master, slave = pty.openpty()
-        process = subprocess.Popen([AE, *arguments], cwd=self.folder, env=self.environment(),
-                                   stdout=slave, stderr=slave)
+        process = subprocess.Popen([AE, *arguments], cwd=self.folder,
+                                   env=self.environment() | environment, stdout=slave, stderr=slave)
         os.close(slave)
         output = b""
         try:

@@ -91,7 +91,7 @@ class Program(ProgramTest):
                 with self.subTest(arguments):
                     lines = self.ok(*arguments).rstrip("\n").split("\n")
                     self.assertLessEqual(len(lines), 80)
-                    self.assertLessEqual(max(map(len, lines)), 100, max(lines, key=len))
+                    self.assertLessEqual(max(map(len, lines)), 80, max(lines, key=len))
                     self.assertEqual(lines[-3], "Examples:")
                     self.assertTrue(all(line.startswith(f"  ae {command}") for line in lines[-2:]))
         self.assertIn("--epochs N", self.ok("train", "--help"))

@@ -100,7 +100,7 @@ class BadRequest(ProgramTest):
                 (("--epochs", "-1"), "epochs is -1"),
                 (("--batch-size", "0"), "batch size is 0"),
                 (("--learning-rate", "0"), "learning rate is 0"),
-                (("--learning-rate", "nan"), "learning rate"),
+                (("--learning-rate", "nan"), "--learning-rate is 'nan', it must be a finite number"),
                 (("--beta1", "1"), "beta1 is 1"),
                 (("--epsilon", "0"), "epsilon is 0"),
                 (("--threads", "-2"), "threads is -2"),

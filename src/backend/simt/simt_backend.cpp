@@ -1,12 +1,12 @@
 #include "backend/simt/simt_backend.hpp"
 
-#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "backend/kernel/kernel_backend.hpp"
+#include "io/numbers.hpp"
 
 namespace ae {
 
@@ -98,9 +98,9 @@ std::optional<Order> parse_order(std::string_view name) {
   Order order{Order::Kind::shuffled, 1};
   name.remove_prefix(kShuffled.size());
   if (name.empty()) return order;
-  const char* const end = name.data() + name.size();
-  const auto [stopped, error] = std::from_chars(name.data() + 1, end, order.seed);
-  if (name.front() != ':' || error != std::errc() || stopped != end) return std::nullopt;
+  const auto seed = io::to_integer<std::uint64_t>(name.substr(1));
+  if (name.front() != ':' || !seed) return std::nullopt;
+  order.seed = *seed;
   return order;
 }
 
