@@ -7,6 +7,7 @@
 #include "ae/ae.hpp"
 
 #include "cli/commands.hpp"
+#include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/samples_file.hpp"
@@ -50,7 +51,7 @@ int run_decode(const Arguments& arguments) {
   const bool picture = is_picture(out);
 
   const Model model = load_model(model_path);
-  Dataset codes = limited(load_dataset(codes_path), limit);
+  Dataset codes = load_samples(codes_path, model.spec.code_shape(), 0, -1, limit);
   const std::int64_t all = codes.rows();
   if (picture && limit == 0) codes = codes.first(kMostDrawn);
   const std::vector<float> samples = decode(model, codes, device);

@@ -36,6 +36,10 @@ void print_json(const nlohmann::ordered_json& object) {
   print(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
+void print_note(std::string_view line) {
+  if (!line.empty()) std::fputs(fmt::format("ae: note: {}\n", line).c_str(), stderr);
+}
+
 bool stdout_has_live_lines() {
   return has_live_lines(STDOUT_FILENO);
 }

@@ -16,6 +16,9 @@ void print(std::string_view text);
 /// One JSON object on a line of its own. NaN becomes null.
 void print_json(const nlohmann::ordered_json& object);
 
+/// A line on stderr, "ae: note: …"; nothing for an empty one.
+void print_note(std::string_view line);
+
 /// Whether a line there can be written anew: it is a terminal, and one that knows more than to
 /// print (TERM=dumb, as in an editor's window, does not).
 bool stdout_has_live_lines();
