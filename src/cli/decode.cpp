@@ -51,6 +51,9 @@ int run_decode(const Arguments& arguments) {
 
   const Model model = load_model(model_path);
   Dataset codes = limited(load_dataset(codes_path), limit);
+  if (codes.rows() == 0) {
+    throw Error(fmt::format("{} holds no codes, give at least one", codes.source()));
+  }
   const std::int64_t all = codes.rows();
   if (picture && limit == 0) codes = codes.first(kMostDrawn);
   const std::vector<float> samples = decode(model, codes, device);
