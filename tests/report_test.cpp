@@ -993,7 +993,7 @@ TEST(ReportHtml, TellsThePartsOfAVariationalLoss) {
   EXPECT_TRUE(says(html, "<b>25.10</b> nats a sample."));
   EXPECT_TRUE(says(html, "Samples from the prior"));
   EXPECT_TRUE(says(html, encode_base64(encode_png(*report.samples))));
-  EXPECT_TRUE(says(html, "<th scope=\"col\">KL</th>"));
+  EXPECT_TRUE(says(html, "<th scope=\"col\">Training KL</th>"));
   EXPECT_TRUE(says(html, "<td>24.57</td>"));
   report.variational->is_mean = true;
   EXPECT_TRUE(says(html_of(report), "divided by the 784 values of a sample"));

@@ -52,6 +52,9 @@ int run_decode(const Arguments& arguments) {
 
   const Model model = load_model(model_path);
   Dataset codes = load_samples(codes_path, model.spec.code_shape(), 0, -1, limit);
+  if (codes.rows() == 0) {
+    throw Error(fmt::format("{} holds no codes, give at least one", codes.source()));
+  }
   const std::int64_t all = codes.rows();
   if (picture && limit == 0) codes = codes.first(kMostDrawn);
   const std::vector<float> samples = decode(model, codes, device);

@@ -21,7 +21,9 @@ std::string loss_line(const report::Report& report) {
     line =
         fmt::format("train loss {:.5f} ({}), ", report.epochs.back().train_loss, report.loss_name);
   }
-  return fmt::format("{}{} epochs in {:.1f} s\n", line, report.epochs.size(), report.seconds);
+  const std::size_t epochs = report.epochs.size();
+  return fmt::format("{}{} {} in {:.1f} s\n", line, epochs, epochs == 1 ? "epoch" : "epochs",
+                     report.seconds);
 }
 
 /// The same verdict as the report's.

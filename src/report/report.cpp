@@ -172,7 +172,7 @@ std::string epoch_table(const Report& report) {
     html += fmt::format("<th scope=\"col\">{}</th>", text);
   };
   for (const char* heading : {"Epoch", "Training loss", "Test loss"}) add_heading(heading);
-  if (has_kl) add_heading("KL");
+  if (has_kl) add_heading("Training KL");
   if (has_penalty) add_heading("Penalty");
   for (const char* heading : {"Seconds", "Samples/s"}) add_heading(heading);
   html += "</tr>\n";

@@ -128,6 +128,8 @@ class Pictures(ProgramTest):
         width, height = png_size(self.read("pairs.png"))
         self.assertLess(max(width, height), 1.5 * min(width, height))
         self.ok("decode", model, "codes.npy", "--out", "all.npy")
+        self.write("none.npy", npy([], (0, 4)))
+        self.fails(1, "none.npy holds no codes", "decode", model, "none.npy", "--out", "none.png")
         self.assertEqual(os.path.getsize(self.path("all.npy")), 128 + 4 * 16 * 10000)
 
     def test_vectors_are_lines(self):
@@ -152,7 +154,7 @@ class Reports(ProgramTest):
                              "--kl-warm-up", "1", "--free-bits", "0.1")
         self.assertRegex(report, r"the reconstruction, <b>[\d.]+</b>, and &beta; = 0\.5 times the KL "
                                  r"divergence .*<b>[\d.]+</b> nats a sample\.")
-        for part in ("Samples from the prior", '<th scope="col">KL</th>', ">β<", "from 0 over 1 epochs",
+        for part in ("Samples from the prior", '<th scope="col">Training KL</th>', ">β<", "from 0 over 1 epochs",
                      "0.1 nats a unit"):
             self.assertIn(part, report)
         self.assertEqual(report.count("data:image/png;base64,"), 2)
