@@ -16,6 +16,11 @@ namespace {
 /// More rows say nothing new about how sparse the data is.
 constexpr std::int64_t kDensityRows = 2000;
 
+/// A scaler's rounding may leave values outside [0, 1] by this much.
+constexpr float kRounding = 1e-6F;
+constexpr float kLowestUnit = -kRounding;
+constexpr float kHighestUnit = 1.0F + kRounding;
+
 /// How many rows of `row_size` elements `values` has.
 std::int64_t count_rows(const std::string& source, const Shape& row_shape, std::int64_t row_size,
                         std::size_t values) {
@@ -129,11 +134,47 @@ double Dataset::density() const {
   return static_cast<double>(nonzero) / static_cast<double>(looked_at * row_size_);
 }
 
+Dataset Dataset::reshaped(Shape row_shape) && {
+  return std::visit(
+      [&](auto& values) {
+        return Dataset(std::move(source_), std::move(row_shape), std::move(values));
+      },
+      values_);
+}
+
+ValueRange Dataset::range() const {
+  if (is_bytes()) {
+    if (bytes().empty()) return {};
+    const auto [low, high] = std::minmax_element(bytes().begin(), bytes().end());
+    return {static_cast<float>(*low) / 255.0F, static_cast<float>(*high) / 255.0F};
+  }
+  ValueRange range{std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
+  for (const float value : floats()) {
+    // NaN compares false, and so changes nothing.
+    if (value < range.low) range.low = value;
+    if (value > range.high) range.high = value;
+  }
+  return range.low <= range.high ? range : ValueRange{};
+}
+
+std::int64_t Dataset::clamp_rounding() {
+  auto* const values = std::get_if<std::vector<float>>(&values_);
+  if (values == nullptr) return 0;
+  std::int64_t clamped = 0;
+  for (float& value : *values) {
+    if ((value < 0.0F && value >= kLowestUnit) || (value > 1.0F && value <= kHighestUnit)) {
+      value = value < 0.0F ? 0.0F : 1.0F;
+      ++clamped;
+    }
+  }
+  return clamped;
+}
+
 void Dataset::require_finite(bool unit_interval) const {
   // Bytes stand for value / 255: finite and in [0, 1] whatever they are.
   const std::span<const float> values = floats();
-  const float low = unit_interval ? 0.0F : std::numeric_limits<float>::lowest();
-  const float high = unit_interval ? 1.0F : std::numeric_limits<float>::max();
+  const float low = unit_interval ? kLowestUnit : std::numeric_limits<float>::lowest();
+  const float high = unit_interval ? kHighestUnit : std::numeric_limits<float>::max();
   // Written so that NaN, which compares false, is outside.
   const auto bad = std::find_if_not(values.begin(), values.end(), [low, high](float value) {
     return value >= low && value <= high;
@@ -147,9 +188,10 @@ void Dataset::require_finite(bool unit_interval) const {
     throw Error(fmt::format("{} is {}; remove or replace such values", where,
                             std::isnan(*bad) ? "NaN" : "infinite"));
   }
-  throw Error(
-      fmt::format("{} is {}, outside [0, 1]; scale the values to [0, 1] or train with the mse loss",
-                  where, *bad));
+  throw Error(fmt::format(
+      "{} is {}, outside [0, 1]; scale the values to [0, 1], or train with the mse loss "
+      "and the output activation identity",
+      where, *bad));
 }
 
 }  // namespace ae

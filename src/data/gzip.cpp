@@ -54,9 +54,9 @@ std::size_t GzipSource::read(std::span<std::byte> out) {
 }
 
 void GzipSource::skip(std::uint64_t count) {
-  std::vector<std::byte> unwanted(kBufferBytes);
+  std::vector<std::byte> unwanted(std::min<std::uint64_t>(count, kBufferBytes));
   while (count > 0) {
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(count, kBufferBytes));
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(count, unwanted.size()));
     if (read(std::span(unwanted).first(size)) < size) return;
     count -= size;
   }

@@ -87,18 +87,28 @@ std::optional<fs::path> find_file(const NamedDataset& named, const NamedFile& fi
 }
 
 Dataset load_file(const NamedDataset& named, const NamedFile& file, const fs::path& path,
-                  const fs::path& directory) {
-  Dataset dataset = data::load_rows(path, {}, std::string(named.name));
-  const Shape row_shape = {named.height, named.width};
-  if (dataset.row_shape() != row_shape || dataset.rows() != file.rows || !dataset.is_bytes()) {
+                  const fs::path& directory, data::RowRange range) {
+  data::ArrayFile array(path);
+  const data::ArrayHeader& header = array.header();
+  const bool is_bytes = header.type == data::ElementType::u8;
+  if (header.extents != Shape{file.rows, named.height, named.width} || !is_bytes) {
     throw Error(fmt::format(
         "{} is not the {} of {}: it holds {} rows of {} {}, not {} rows of {} bytes; remove it and "
         "run {}",
-        path.string(), file.name, named.name, dataset.rows(), to_string(dataset.row_shape()),
-        dataset.is_bytes() ? "bytes" : "numbers", file.rows, to_string(row_shape),
+        path.string(), file.name, named.name, header.extents.front(), to_string(header.row_shape()),
+        is_bytes ? "bytes" : "numbers", file.rows, to_string(Shape{named.height, named.width}),
         fetch_command(named, directory)));
   }
-  return dataset;
+  return array.read(range, std::string(named.name));
+}
+
+const NamedDataset& require_named(std::string_view name) {
+  const NamedDataset* const named = find_named(name);
+  if (named == nullptr) {
+    throw UsageError(fmt::format("no data set is called '{}'; known ones are {}", name,
+                                 fmt::join(named_datasets(), ", ")));
+  }
+  return *named;
 }
 
 }  // namespace
@@ -121,26 +131,36 @@ std::filesystem::path default_data_directory() {
       "AE_DATA_DIR");
 }
 
-TrainTest load_named(std::string_view name, const std::filesystem::path& directory) {
-  const NamedDataset* const named = find_named(name);
-  if (named == nullptr) {
-    throw UsageError(fmt::format("no data set is called '{}'; known ones are {}", name,
-                                 fmt::join(named_datasets(), ", ")));
-  }
-  const auto train = find_file(*named, named->train, directory);
-  const auto test = find_file(*named, named->test, directory);
-  const fs::path folder = directory / named->name;
+TrainTest load_named(std::string_view name, const std::filesystem::path& directory,
+                     std::int64_t rows) {
+  const NamedDataset& named = require_named(name);
+  const auto train = find_file(named, named.train, directory);
+  const auto test = find_file(named, named.test, directory);
+  const fs::path folder = directory / named.name;
   if (!train && !test) {
     throw Error(fmt::format("{} is not in {}: run {}", name, folder.string(),
-                            fetch_command(*named, directory)));
+                            fetch_command(named, directory)));
   }
   if (!train || !test) {
     throw Error(fmt::format("{} is not complete in {}: {} is missing; run {}", name,
-                            folder.string(), train ? named->test.name : named->train.name,
-                            fetch_command(*named, directory)));
+                            folder.string(), train ? named.test.name : named.train.name,
+                            fetch_command(named, directory)));
   }
-  return {load_file(*named, named->train, *train, directory),
-          load_file(*named, named->test, *test, directory)};
+  return {load_file(named, named.train, *train, directory, {0, rows}),
+          load_file(named, named.test, *test, directory, {0, rows})};
+}
+
+Dataset load_named(std::string_view name, Split split, const std::filesystem::path& directory,
+                   std::int64_t first_row, std::int64_t rows) {
+  const NamedDataset& named = require_named(name);
+  const NamedFile& file = split == Split::train ? named.train : named.test;
+  const auto path = find_file(named, file, directory);
+  if (!path) {
+    throw Error(fmt::format("{} is not in {}: {} is missing; run {}", name,
+                            (directory / named.name).string(), file.name,
+                            fetch_command(named, directory)));
+  }
+  return load_file(named, file, *path, directory, {first_row, rows});
 }
 
 }  // namespace ae

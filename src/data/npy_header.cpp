@@ -32,18 +32,41 @@ constexpr std::size_t kMaximumHeaderBytes = 65536;
 /// As many as NumPy allows.
 constexpr std::size_t kMaximumRank = 64;
 
-struct Descr {
-  std::string_view text;
+/// The types that are read, as a descr has them after its byte order.
+struct TypeCode {
+  std::string_view code;
   ElementType type;
-  std::endian byte_order;
 };
 
-constexpr std::array kDescrs = {
-    Descr{"|u1", ElementType::u8, std::endian::native},
-    Descr{"<f4", ElementType::f32, std::endian::little},
-    Descr{"<f8", ElementType::f64, std::endian::little},
-    Descr{">f4", ElementType::f32, std::endian::big},
-    Descr{">f8", ElementType::f64, std::endian::big},
+constexpr std::array kTypeCodes = {
+    TypeCode{"b1", ElementType::boolean}, TypeCode{"?", ElementType::boolean},
+    TypeCode{"u1", ElementType::u8},      TypeCode{"u2", ElementType::u16},
+    TypeCode{"u4", ElementType::u32},     TypeCode{"u8", ElementType::u64},
+    TypeCode{"i1", ElementType::i8},      TypeCode{"i2", ElementType::i16},
+    TypeCode{"i4", ElementType::i32},     TypeCode{"i8", ElementType::i64},
+    TypeCode{"f2", ElementType::f16},     TypeCode{"f4", ElementType::f32},
+    TypeCode{"f8", ElementType::f64},
+};
+
+/// The kinds of types that are not, by the letter that begins their codes, and the Python that
+/// makes numbers of them.
+struct RefusedKind {
+  char letter;
+  std::string_view name;
+  std::string_view cure;
+};
+
+constexpr std::array kRefusedKinds = {
+    RefusedKind{'f', "floats of extended precision (long double)", "x.astype('float64')"},
+    RefusedKind{'c', "complex numbers", "np.abs(x), or x.real and x.imag side by side"},
+    RefusedKind{'M', "dates (datetime64)", "x.astype('int64')"},
+    RefusedKind{'m', "durations (timedelta64)", "x.astype('int64')"},
+    RefusedKind{'S', "text (bytes)", "x.astype('float32') if it spells numbers"},
+    RefusedKind{'a', "text (bytes)", "x.astype('float32') if it spells numbers"},
+    RefusedKind{'U', "text", "x.astype('float32') if it spells numbers"},
+    RefusedKind{'O', "Python objects", "np.array(x.tolist(), dtype='float32')"},
+    RefusedKind{'V', "raw memory, as NumPy saves bfloat16 and other types that it does not know",
+                "x.astype('float32')"},
 };
 
 /// Reads the dictionary. Only what NumPy writes is understood: no Python is evaluated.
@@ -80,20 +103,34 @@ class HeaderParser {
  private:
   /// What was understood, as an array that we can read.
   [[nodiscard]] ArrayHeader header() const {
-    if (*fortran_order_) {
-      throw Error(fmt::format("{} is in Fortran order; save np.ascontiguousarray(x)", path_));
-    }
     if (shape_->empty()) {
       throw Error(fmt::format("{} holds a single value; save an array with rows", path_));
     }
-    const auto* const known = std::find_if(kDescrs.begin(), kDescrs.end(),
-                                           [this](const Descr& it) { return it.text == *descr_; });
-    if (known == kDescrs.end()) {
-      throw Error(fmt::format(
-          "{} holds values of type '{}', not uint8, float32 or float64; save x.astype('float32')",
-          path_, descr_->substr(0, 20)));
+    std::string_view code = *descr_;
+    std::endian byte_order = std::endian::native;
+    if (!code.empty() && std::string_view("<>=|").find(code.front()) != std::string_view::npos) {
+      if (code.front() == '<') byte_order = std::endian::little;
+      if (code.front() == '>') byte_order = std::endian::big;
+      code.remove_prefix(1);
     }
-    return {known->type, known->byte_order, *shape_, 0};
+    const auto* const known = std::find_if(kTypeCodes.begin(), kTypeCodes.end(),
+                                           [code](const TypeCode& it) { return it.code == code; });
+    if (known == kTypeCodes.end()) fail_type(code);
+    return {.type = known->type,
+            .byte_order = byte_order,
+            .axis_order = *fortran_order_ ? AxisOrder::fortran : AxisOrder::c,
+            .extents = *shape_};
+  }
+
+  [[noreturn]] void fail_type(std::string_view code) const {
+    const auto* const refused = std::find_if(
+        kRefusedKinds.begin(), kRefusedKinds.end(),
+        [code](const RefusedKind& kind) { return !code.empty() && kind.letter == code.front(); });
+    const bool is_known = refused != kRefusedKinds.end();
+    throw Error(fmt::format("{} holds {} (type '{}'), not booleans, integers or floats; save {}",
+                            path_, is_known ? refused->name : "values of an unknown kind",
+                            descr_->substr(0, 20),
+                            is_known ? refused->cure : "x.astype('float32')"));
   }
 
   std::string_view descr() {

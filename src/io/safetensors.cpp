@@ -16,6 +16,7 @@
 
 #include "io/atomic_file.hpp"
 #include "io/file.hpp"
+#include "io/file_format.hpp"
 #include "io/printable.hpp"
 
 namespace ae::io {
@@ -203,6 +204,18 @@ void read_next(FileSource& file, std::span<std::byte> out) {
   }
 }
 
+/// A picture or a table given by mistake is named; its first bytes are no length of a header.
+void refuse_other_formats(FileSource& file) {
+  std::vector<std::byte> begin(kTellingBytes);
+  file.seek(0);
+  begin.resize(file.read(begin));
+  file.seek(kLengthBytes);
+  if (const auto format = recognize(begin, file.path())) {
+    throw Error(fmt::format("{} is {}, not a model; give a model.safetensors that ae train wrote",
+                            file.path().string(), format->name));
+  }
+}
+
 }  // namespace
 
 void write_safetensors(const TensorFile& content, const std::filesystem::path& path) {
@@ -223,6 +236,9 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   }
   std::uint64_t header_size = 0;
   read_next(file, std::as_writable_bytes(std::span(&header_size, 1)));
+  if (header_size > std::min(kLongestHeader, file.size_limit() - kLengthBytes)) {
+    refuse_other_formats(file);
+  }
   if (header_size > kLongestHeader) {
     fail(path, fmt::format("its header claims {} bytes, and {} are the most", header_size,
                            kLongestHeader));
