@@ -43,6 +43,10 @@ std::string_view to_string(Activation activation);
 /// @throws UsageError naming the known ones.
 Activation parse_activation(std::string_view name);
 
+/// The least and the largest value that an activation makes or comes near; infinite where it has
+/// none.
+ValueRange output_range(Activation activation);
+
 /// y = activation(x·W + b), W of shape (inputs, units). Images are flattened, channels innermost.
 ///
 /// A tied layer, in a decoder, learns no W of its own: it takes the transpose of its mate's, which

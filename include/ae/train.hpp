@@ -188,9 +188,15 @@ struct TrainResult {
 };
 
 /// What train() checks before it begins. `validation` may be null.
+///
+/// The output activation is the caller's choice: `dense_autoencoder` and `parse_model` make it a
+/// sigmoid, which suits data in [0, 1]. For any other, give them Activation::identity, and a loss
+/// other than BCE. BCE takes values that are outside [0, 1] by no more than 1e-6, a scaler's
+/// rounding, as they are; Dataset::clamp_rounding brings them in.
 /// @throws UsageError if options, model and data do not fit together (BCE without a sigmoid output,
-///   other row sizes, sparsity of a code that is not a dense layer's); Error for values outside [0,
-///   1] with BCE, or NaN.
+///   other row sizes, an output activation that cannot reach the training data's values, see
+///   output_range, sparsity of a code that is not a dense layer's); Error for values outside [0, 1]
+///   with BCE, NaN, or images with the channels first for a model that takes them last.
 void require_trainable(const ModelSpec& spec, const Dataset& training, const Dataset* validation,
                        const TrainOptions& options);
 

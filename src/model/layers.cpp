@@ -1,6 +1,7 @@
 #include "ae/layers.hpp"
 
 #include <charconv>
+#include <limits>
 #include <optional>
 #include <sstream>
 
@@ -228,6 +229,30 @@ std::string_view to_string(Activation activation) {
 
 Activation parse_activation(std::string_view name) {
   return value_of(kActivations, "activation", name);
+}
+
+ValueRange output_range(Activation activation) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  switch (activation) {
+    case Activation::identity:
+    case Activation::leaky_relu:
+      return {-kInfinity, kInfinity};
+    case Activation::relu:
+    case Activation::softplus:
+      return {0, kInfinity};
+    case Activation::sigmoid:
+      return {0, 1};
+    case Activation::tanh:
+      return {-1, 1};
+    case Activation::elu:
+      return {-1, kInfinity};
+    // These two have a minimum, where their slopes are 0.
+    case Activation::gelu:
+      return {-0.169971F, kInfinity};
+    case Activation::silu:
+      return {-0.278465F, kInfinity};
+  }
+  return {-kInfinity, kInfinity};
 }
 
 std::string_view to_string(Padding padding) {

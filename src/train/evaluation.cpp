@@ -8,6 +8,8 @@
 
 #include "ae/error.hpp"
 
+#include "train/data_fit.hpp"
+
 namespace ae {
 
 Evaluation::Evaluation(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
@@ -104,6 +106,7 @@ void require_fit(const ModelSpec& spec, const Dataset& data) {
                     data.source(), data.row_size(), to_string(data.row_shape()), spec.inputs(),
                     to_string(spec.input_shape)));
   }
+  require_channel_order(spec, data);
 }
 
 void require_loss_fits(const ModelSpec& spec, const Dataset& data, Loss loss) {

@@ -14,6 +14,7 @@
 #include "losses.hpp"
 #include "model/names.hpp"
 #include "optimizers.hpp"
+#include "train/data_fit.hpp"
 #include "train/evaluation.hpp"
 #include "train/trainer.hpp"
 
@@ -154,6 +155,7 @@ void require_trainable(const ModelSpec& spec, const Dataset& training, const Dat
     require_fit(spec, *data);
     require_loss_fits(spec, *data, options.loss);
   }
+  if (options.loss != Loss::bce) require_reach(spec, training);
   if (training.rows() > std::numeric_limits<std::int32_t>::max()) {
     throw Error(
         fmt::format("{} has {} rows, more than the 2147483647 that can be shuffled, use fewer",
