@@ -13,6 +13,7 @@
 #include "ae/ae.hpp"
 
 #include "cli/commands.hpp"
+#include "cli/data_fit.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/training_options.hpp"
@@ -38,14 +39,15 @@ Dataset synthetic_rows() {
 }
 
 Dataset bench_rows(const Options& options, const DataOptions& data) {
-  if (!is_named_dataset(data.data)) return load_dataset(data.data);
+  const std::int64_t most = most_rows(data.limit);
+  if (!is_named_dataset(data.data)) return load_dataset(data.data, 0, most);
   try {
-    return load_named(data.data, data.directory()).train;
+    return load_named(data.data, Split::train, data.directory(), 0, most);
   } catch (const UsageError&) {
     throw;
   } catch (const Error&) {
     if (options.given("data")) throw;
-    return synthetic_rows();
+    return most < 0 ? synthetic_rows() : synthetic_rows().first(most);
   }
 }
 
@@ -141,9 +143,11 @@ int run_bench(const Arguments& arguments) {
   }
   training.resolve(options);
 
-  const Dataset rows = limited(bench_rows(options, data), data.limit);
-  const ModelSpec spec = training.model(rows.row_shape());
+  Dataset rows = bench_rows(options, data);
+  const std::vector<std::string> notes = fit_to_data(training, rows);
+  const ModelSpec spec = model_for(training, rows);
   const BenchResult result = bench_training(spec, rows, training.training, repeats);
+  for (const std::string& note : notes) print_note(note);
   if (json) {
     nlohmann::ordered_json stages = nlohmann::ordered_json::array();
     for (const StageTime& stage : result.stages) {

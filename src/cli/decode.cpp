@@ -7,6 +7,7 @@
 #include "ae/ae.hpp"
 
 #include "cli/commands.hpp"
+#include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/samples_file.hpp"
@@ -29,7 +30,7 @@ int run_decode(const Arguments& arguments) {
   options.add_argument("MODEL", model_path, "a model.safetensors that ae train wrote");
   options.add_argument("CODES", codes_path, "a .npy of (rows, latent), as ae encode writes");
   options.group("Data");
-  options.add("limit", limit, "N", "use the first N codes; 0 takes all");
+  options.add("limit", limit, "N", "first N codes only; 0: all");
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
@@ -42,7 +43,7 @@ int run_decode(const Arguments& arguments) {
   const bool picture = is_picture(out);
 
   const Model model = load_model(model_path);
-  const Dataset codes = limited(load_dataset(codes_path), limit);
+  const Dataset codes = load_samples(codes_path, model.spec.code_shape(), 0, -1, limit);
   const std::vector<float> samples = decode(model, codes, device);
   if (picture) {
     report::write_png(report::image_grid(model.spec.input_shape, samples, columns), out);

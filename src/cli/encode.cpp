@@ -7,6 +7,7 @@
 #include "ae/ae.hpp"
 
 #include "cli/commands.hpp"
+#include "cli/data_fit.hpp"
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
@@ -38,6 +39,7 @@ int run_encode(const Arguments& arguments) {
   const Model model = load_model(model_path);
   const Dataset rows = data.load(options, model);
   const std::vector<float> codes = encode(model, rows, device);
+  print_note(scale_note(model, rows));
   io::write_npy(out, codes, {rows.rows(), model.spec.latent()});
   if (json) {
     print_json({{"event", "encode"},

@@ -9,6 +9,7 @@
 #include "ae/ae.hpp"
 
 #include "cli/commands.hpp"
+#include "cli/data_fit.hpp"
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
@@ -63,9 +64,12 @@ int run_evaluate(const Arguments& arguments) {
       .per_row = !per_row.empty()};
   wanted.noise.kind = parse_noise(trained_with("noise", noise_name, "none"));
   wanted.noise.amount = options.given("noise-amount") ? noise_amount : number_of("noise_amount", 0);
-  const Dataset rows = data.load(options, model);
+  Dataset rows = data.load(options, model);
+  const std::string rounding_note = fit_to_loss(wanted.loss, rows);
 
   const EvaluationResult result = evaluate(model, rows, wanted, device);
+  print_note(rounding_note);
+  print_note(scale_note(model, rows));
   const CodeStatistics codes = describe_codes(encode(model, rows, device), model.spec.latent());
   if (!per_row.empty()) {
     const std::vector<float> values(result.row_losses.begin(), result.row_losses.end());

@@ -343,7 +343,7 @@ void DataOptions::add_to(Options& options) {
   options.add("data", data, "NAME|PATH", "mnist, fashion-mnist, or an IDX, IDX.gz or .npy file");
   options.add("data-dir", data_dir, "DIR",
               "where named data sets are; else $AE_DATA_DIR, ~/.cache/ae");
-  options.add("limit", limit, "N", "use the first N rows; 0 takes all");
+  options.add("limit", limit, "N", "first N rows only, of test data too; 0: all");
 }
 
 std::filesystem::path DataOptions::directory() const {
@@ -370,11 +370,11 @@ void add_device_options(Options& options, DeviceOptions& device) {
   options.add("threads", device.threads, "N", "CPU threads; 0 takes every core");
 }
 
-Dataset limited(Dataset data, std::int64_t limit) {
+std::int64_t most_rows(std::int64_t limit) {
   if (limit < 0) {
     throw UsageError(fmt::format("--limit is {}, it must be at least 1, or 0 for all rows", limit));
   }
-  return limit == 0 ? std::move(data) : data.first(limit);
+  return limit == 0 ? -1 : limit;
 }
 
 }  // namespace ae::cli

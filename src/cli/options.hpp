@@ -115,7 +115,7 @@ struct DataOptions {
 /// Adds --device, --threads and what GPUs are told.
 void add_device_options(Options& options, DeviceOptions& device);
 
-/// The first `limit` rows, all for 0. @throws UsageError for a negative limit.
-Dataset limited(Dataset data, std::int64_t limit);
+/// A --limit as the library has it, -1 for all. @throws UsageError for a negative limit.
+std::int64_t most_rows(std::int64_t limit);
 
 }  // namespace ae::cli

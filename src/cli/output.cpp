@@ -26,6 +26,10 @@ void print_json(const nlohmann::ordered_json& object) {
   print(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
+void print_note(std::string_view line) {
+  if (!line.empty()) std::fputs(fmt::format("ae: note: {}\n", line).c_str(), stderr);
+}
+
 bool stdout_is_terminal() {
   return isatty(STDOUT_FILENO) != 0;
 }

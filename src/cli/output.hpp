@@ -16,6 +16,9 @@ void print(std::string_view text);
 /// One JSON object on a line of its own. NaN becomes null.
 void print_json(const nlohmann::ordered_json& object);
 
+/// A line on stderr, "ae: note: …"; nothing for an empty one.
+void print_note(std::string_view line);
+
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 

@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <filesystem>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -9,6 +9,7 @@
 #include "ae/ae.hpp"
 
 #include "cli/commands.hpp"
+#include "cli/data_fit.hpp"
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
@@ -20,21 +21,12 @@ namespace ae::cli {
 
 namespace {
 
-/// Rows first … first + count - 1 as floats.
-Dataset select(const Dataset& data, std::int64_t first, std::int64_t count) {
-  if (first < 0 || count < 1) {
-    throw UsageError(
-        fmt::format("--first is {} and --count {}, they must be at least 0 and 1", first, count));
-  }
-  if (first >= data.rows()) {
-    throw UsageError(fmt::format("--first is {}, but {} has rows 0 to {}", first, data.source(),
-                                 data.rows() - 1));
-  }
-  count = std::min(count, data.rows() - first);
+/// All rows as floats.
+Dataset as_floats(const Dataset& data) {
   const auto size = static_cast<std::size_t>(data.row_size());
-  std::vector<float> values(static_cast<std::size_t>(count) * size);
-  for (std::int64_t i = 0; i < count; ++i) {
-    data.copy_row(first + i, std::span(values).subspan(static_cast<std::size_t>(i) * size, size));
+  std::vector<float> values(static_cast<std::size_t>(data.rows()) * size);
+  for (std::int64_t i = 0; i < data.rows(); ++i) {
+    data.copy_row(i, std::span(values).subspan(static_cast<std::size_t>(i) * size, size));
   }
   return {data.source(), data.row_shape(), std::move(values)};
 }
@@ -66,11 +58,21 @@ int run_reconstruct(const Arguments& arguments) {
   options.add_example("ae reconstruct runs/mnist-32/model.safetensors --out digits.png");
   options.add_example("ae reconstruct model.safetensors --data new.npy --count 1000 --out out.npy");
   if (!options.parse(arguments)) return 0;
+  if (first < 0 || count < 1) {
+    throw UsageError(
+        fmt::format("--first is {} and --count {}, they must be at least 0 and 1", first, count));
+  }
   const bool picture = is_picture(out);
 
   const Model model = load_model(model_path);
-  const Dataset originals = select(data.load(options, model), first, count);
+  const Dataset rows = data.load(options, model, first, count);
+  if (rows.rows() == 0 && first > 0) {
+    throw UsageError(
+        fmt::format("--first is {}, but {} has rows 0 to {}", first, rows.source(), first - 1));
+  }
+  const Dataset originals = as_floats(rows);
   const std::vector<float> samples = reconstruct(model, originals, device);
+  print_note(scale_note(model, rows));
   if (picture) {
     report::write_png(
         report::reconstruction_grid(model.spec.input_shape, originals.floats(), samples, columns),

@@ -12,6 +12,7 @@
 
 #include "cli/activity.hpp"
 #include "cli/commands.hpp"
+#include "cli/data_fit.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
@@ -92,13 +93,14 @@ struct Rows {
 Rows load_rows(const TrainCommand& command) {
   Rows rows;
   const DataOptions& data = command.data;
+  const std::int64_t most = most_rows(data.limit);
   if (is_named_dataset(data.data)) {
-    TrainTest named = load_named(data.data, data.directory());
+    TrainTest named = load_named(data.data, data.directory(), most);
     rows.training = std::move(named.train);
     rows.test = std::move(named.test);
   } else {
-    rows.training = load_dataset(data.data);
-    if (!command.test_data.empty()) rows.test = load_dataset(command.test_data);
+    rows.training = load_dataset(data.data, 0, most);
+    if (!command.test_data.empty()) rows.test = load_dataset(command.test_data, 0, most);
   }
   if (rows.training.row_size() == 1) {
     throw Error(
@@ -106,7 +108,6 @@ Rows load_rows(const TrainCommand& command) {
                     "reconstruct; give the file with the samples",
                     rows.training.source()));
   }
-  rows.training = limited(std::move(rows.training), data.limit);
   return rows;
 }
 
@@ -121,6 +122,7 @@ std::map<std::string, std::string> training_record(const TrainCommand& command, 
   record["epochs"] = std::to_string(result.epochs.size());
   record["device"] = result.device;
   record["ae_version"] = version();
+  record_range(spec, rows.training, record);
   if (spec.is_variational()) {
     const VariationalOptions& variational = command.options.training.variational;
     record["beta"] = fmt::format("{}", variational.beta);
@@ -200,10 +202,15 @@ int run_train(const Arguments& arguments) {
   TrainOptions& training = command.options.training;
   const DeviceInfo device = resolve_device(training.device);
 
-  const Rows rows = load_rows(command);
-  const ModelSpec spec = command.options.model(rows.training.row_shape());
+  Rows rows = load_rows(command);
+  const std::vector<std::string> notes =
+      fit_to_data(command.options, rows.training, rows.test ? &*rows.test : nullptr);
+  const ModelSpec spec = model_for(command.options, rows.training);
   // Before there is anything on disk.
   require_trainable(spec, rows.training, rows.test ? &*rows.test : nullptr, training);
+  if (voice != Voice::quiet) {
+    for (const std::string& note : notes) print_note(note);
+  }
   if (command.out.empty()) command.out = RunFolder::unused(command.default_folder_name());
   RunFolder folder(command.out);
   folder.write_config(options.to_toml());

@@ -1,6 +1,9 @@
 #include "cli/training_options.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,6 +13,7 @@
 #include "losses.hpp"
 #include "model/names.hpp"
 #include "optimizers.hpp"
+#include "train/data_fit.hpp"
 
 namespace ae::cli {
 
@@ -24,6 +28,28 @@ std::string_view full_name(Loss loss) {
 std::string_view full_name(Reduction reduction) {
   return reduction == Reduction::mean ? "mean over all elements"
                                       : "summed per sample, mean over samples";
+}
+
+/// The same layer with another activation, where it has one.
+LayerSpec with_activation(LayerSpec layer, Activation activation) {
+  std::visit(
+      [activation](auto& spec) {
+        if constexpr (requires { spec.activation; }) spec.activation = activation;
+      },
+      layer);
+  return layer;
+}
+
+Activation activation_of(const LayerSpec& layer) {
+  return std::visit(
+      [](const auto& spec) {
+        if constexpr (requires { spec.activation; }) {
+          return spec.activation;
+        } else {
+          return Activation::identity;
+        }
+      },
+      layer);
 }
 
 }  // namespace
@@ -103,6 +129,7 @@ void TrainingOptions::resolve(const Options& options) {
     throw UsageError("--noise-amount needs a --noise, choose one or leave it out");
   }
   training.validate();
+  output_activation_is_given_ = options.given("output-activation");
   const Activation output = parse_activation(output_activation_);
   if (encoder_.empty()) {
     // The input is a stand-in for the data's; everything else of the model is checked with it.
@@ -117,6 +144,55 @@ void TrainingOptions::resolve(const Options& options) {
       for (const std::string& layer : *layers) parse_layer(layer, parse_activation(activation_));
     }
   }
+}
+
+std::string TrainingOptions::fit_output(const Dataset& rows) {
+  const ValueRange values = rows.range();
+  // Others than finite values are refused when all is checked.
+  if (training.loss == Loss::bce || !std::isfinite(values.low) || !std::isfinite(values.high)) {
+    return {};
+  }
+  const std::string has =
+      fmt::format("{} has values from {} to {}", rows.source(), values.low, values.high);
+  const auto refuse = [&](const std::string& what, Activation activation, const std::string& give) {
+    const ValueRange outputs = output_range(activation);
+    throw UsageError(
+        fmt::format("{}, but {} makes values from {} to {}; give {}, or scale the "
+                    "values",
+                    has, what, outputs.low, outputs.high, give));
+  };
+  if (!decoder_.empty()) {
+    const LayerSpec last = parse_layer(decoder_.back(), Activation::identity);
+    const Activation own = activation_of(last);
+    // A layer that names its activation is the same whatever the default is.
+    if (last == parse_layer(decoder_.back(), Activation::sigmoid)) {
+      if (can_make(own, values)) return {};
+      refuse(
+          fmt::format("the last layer of --decoder, '{}',", to_string(last)), own,
+          fmt::format("'{}' in its place", to_string(with_activation(last, Activation::identity))));
+    }
+  }
+  const Activation output = parse_activation(output_activation_);
+  if (can_make(output, values)) return {};
+  if (output_activation_is_given_) {
+    refuse("--output-activation " + output_activation_, output, "--output-activation identity");
+  }
+  output_activation_ = to_string(Activation::identity);
+  return fmt::format(
+      "{}, outside [0, 1], so the output activation is identity, not {}; "
+      "--output-activation chooses another",
+      has, to_string(output));
+}
+
+bool TrainingOptions::has_image_layer() const {
+  const auto works_on_images = [](const std::string& text) {
+    const LayerSpec layer = parse_layer(text, Activation::identity);
+    return std::holds_alternative<ConvolutionSpec>(layer) ||
+           std::holds_alternative<MaxPoolSpec>(layer) ||
+           std::holds_alternative<UpsampleSpec>(layer);
+  };
+  return std::any_of(encoder_.begin(), encoder_.end(), works_on_images) ||
+         std::any_of(decoder_.begin(), decoder_.end(), works_on_images);
 }
 
 ModelSpec TrainingOptions::model(Shape input_shape) const {

@@ -21,6 +21,15 @@ struct TrainingOptions {
   /// Turns names into what the library takes, and checks all that can be checked without the data.
   void resolve(const Options& options);
 
+  /// Where the output activation was left open and the loss is not BCE, takes identity for values
+  /// outside [0, 1], which a sigmoid cannot reach. Returns a note that says so, or nothing.
+  /// @throws UsageError for an output activation that was asked for and cannot reach the values,
+  /// with the option to give.
+  std::string fit_output(const Dataset& rows);
+
+  /// Whether a layer works on images.
+  [[nodiscard]] bool has_image_layer() const;
+
   /// The model for samples of that shape.
   [[nodiscard]] ModelSpec model(Shape input_shape) const;
 
@@ -37,6 +46,7 @@ struct TrainingOptions {
   bool tied_ = false;
   std::string activation_{to_string(Activation::relu)};
   std::string output_activation_{to_string(Activation::sigmoid)};
+  bool output_activation_is_given_ = false;
   std::string loss_{to_string(training.loss)};
   std::string reduction_{to_string(training.reduction)};
   std::string optimizer_{to_string(training.optimizer.kind)};
