@@ -38,10 +38,11 @@ def pixels(count, seed=1):
     return flat
 
 
-def npy(values, shape, dtype="<f4"):
-    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {tuple(shape)!r}, }}"
+def npy(values, shape, dtype="<f4", fortran_order=False):
+    """A .npy file of values in the order in which it holds them."""
+    header = f"{{'descr': '{dtype}', 'fortran_order': {fortran_order}, 'shape': {tuple(shape)!r}, }}"
     header += " " * ((64 - (10 + len(header) + 1) % 64) % 64) + "\n"
-    code = {"<f4": "f", "<f8": "d", "|u1": "B"}[dtype]
+    code = {"<f4": "f", "<f8": "d", "|u1": "B", "|b1": "?", "<i8": "q", "<f2": "e"}[dtype]
     return (b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
             + struct.pack(f"<{len(values)}{code}", *values))
 
