@@ -282,7 +282,7 @@ TEST(FileFormats, AreNamedWithWhatHelps) {
       {"a.csv", "x,y\n1,2\n3,4\n", "CSV text", "delimiter=',', skiprows=1"},
       {"b.csv", "1.5;2\n3;-4e3\n", "CSV text", "delimiter=';', dtype"},
       {"c.csv", "\xef\xbb\xbf\"a\",\"b\"\n1,2\n", "CSV text", "skiprows=1"},
-      {"a.tsv", "1\t2\n", "numbers a line", "np.loadtxt("},
+      {"a.tsv", "1\t2\n", "text with a row of numbers a line", "np.loadtxt("},
       {"a.json", "[[1, 2], [3, 4]]", "JSON text", "json.load(open("},
       {"a.idx", "version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer",
        "git lfs pull"},

@@ -266,7 +266,11 @@ std::vector<Value> read_fortran_order(io::ByteSource& source, const ArrayHeader&
   const std::uint64_t element_bytes = bytes_per_element(header.type);
   const auto count = static_cast<std::uint64_t>(selection.count);
   std::vector<Value> values(selection.elements());
-  if (values.empty()) return values;
+  if (values.empty()) {  // as where rows are skipped, the source is then at their end
+    source.skip(static_cast<std::uint64_t>(selection.rows) * selection.row_elements *
+                element_bytes);
+    return values;
+  }
   Destination<Value> destination(source, header, selection, values);
   std::vector<std::byte> buffer(next_piece(count) * element_bytes);
   for (std::uint64_t index = 0; index < selection.row_elements; ++index) {
