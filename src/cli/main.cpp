@@ -13,6 +13,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
+#include "cli/standard_streams.hpp"
 #include "cli/suggest.hpp"
 
 namespace ae::cli {
@@ -78,8 +79,7 @@ int run(Arguments arguments) {
 }
 
 int fail(int code, std::string_view message) {
-  // fmt's own print could throw; there is nobody left to catch it.
-  std::fputs(fmt::format("ae: error: {}\n", message).c_str(), stderr);
+  print_error(message);
   return code;
 }
 
@@ -89,6 +89,7 @@ int fail(int code, std::string_view message) {
 
 int main(int argc, char** argv) {
   using ae::cli::fail;
+  ae::cli::open_standard_streams();
   // Past a file size limit or into a closed pipe, writing shall fail with an error, not end us.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
