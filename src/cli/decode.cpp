@@ -10,6 +10,7 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/samples_file.hpp"
+#include "io/atomic_file.hpp"
 #include "report/html.hpp"
 #include "report/image_grid.hpp"
 
@@ -40,6 +41,7 @@ int run_decode(const Arguments& arguments) {
   options.add_example("ae decode model.safetensors codes.npy --out digits.png --limit 100");
   if (!options.parse(arguments)) return 0;
   const bool picture = is_picture(out);
+  io::require_writable(out);
 
   const Model model = load_model(model_path);
   const Dataset codes = limited(load_dataset(codes_path), limit);

@@ -10,6 +10,7 @@
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "io/atomic_file.hpp"
 #include "io/npy.hpp"
 #include "report/html.hpp"
 
@@ -35,6 +36,7 @@ int run_encode(const Arguments& arguments) {
   options.add_example("ae encode model.safetensors --data photos.npy --out photos-codes.npy");
   if (!options.parse(arguments)) return 0;
 
+  io::require_writable(out);
   const Model model = load_model(model_path);
   const Dataset rows = data.load(options, model);
   const std::vector<float> codes = encode(model, rows, device);

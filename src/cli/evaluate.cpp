@@ -12,6 +12,7 @@
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "io/atomic_file.hpp"
 #include "io/npy.hpp"
 #include "report/html.hpp"
 
@@ -46,6 +47,7 @@ int run_evaluate(const Arguments& arguments) {
   options.add_example("ae evaluate model.safetensors --data new.npy --per-row losses.npy");
   if (!options.parse(arguments)) return 0;
 
+  if (!per_row.empty()) io::require_writable(per_row);
   const Model model = load_model(model_path);
   const auto trained_with = [&](const char* key, const std::string& given, const char* otherwise) {
     const auto found = model.training.find(key);

@@ -13,6 +13,7 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/samples_file.hpp"
+#include "io/atomic_file.hpp"
 #include "report/html.hpp"
 #include "report/image_grid.hpp"
 
@@ -67,6 +68,7 @@ int run_reconstruct(const Arguments& arguments) {
   options.add_example("ae reconstruct model.safetensors --data new.npy --count 1000 --out out.npy");
   if (!options.parse(arguments)) return 0;
   const bool picture = is_picture(out);
+  io::require_writable(out);
 
   const Model model = load_model(model_path);
   const Dataset originals = select(data.load(options, model), first, count);
