@@ -15,7 +15,8 @@ struct DeviceOptions {
   /// "check", the GPU, or simt where there is none, beside cpu, operation by operation
   /// ("check:simt", "check:cuda:1": that device beside cpu).
   std::string device = "auto";
-  /// CPU threads; 0 uses every core the process may run on. Results do not depend on it.
+  /// CPU threads; 0 uses every core the process may run on. Results do not depend on it. Where more
+  /// are asked for than four for each core, or than the system starts, there are fewer.
   int threads = 0;
   /// How GPUs multiply matrices, and convolve by cuDNN: "fp32", or "tf32" (operands rounded to 10
   /// bits of mantissa, sums in FP32), which tensor cores do several times faster. Other devices
@@ -31,8 +32,9 @@ struct DeviceOptions {
   /// CUDA's own context; 0 is all that is free. A data set that would take more than three quarters
   /// of what is left stays in host memory and is streamed.
   std::int64_t gpu_memory = 0;
-  /// Called with one line where data do not fit the GPU's memory and are streamed to it instead:
-  /// how much is needed and how much is free. May be empty.
+  /// Called with one line where the work is done in another way than was asked for: with fewer
+  /// threads, or with data that do not fit the GPU's memory and are streamed to it (how much is
+  /// needed and how much is free). May be empty.
   std::function<void(const std::string& line)> on_notice{};
   /// Called while a large data set is copied to a GPU. May be empty.
   std::function<void(std::size_t bytes_done, std::size_t bytes)> on_upload{};

@@ -169,6 +169,8 @@ struct TrainOptions {
   float ema_decay = 0;
   DeviceOptions device;
 
+  // The caller's functions may throw: that ends the training, leaves the numbers as they are then
+  // in the model, and comes out of train().
   /// Called after every epoch; may be empty.
   std::function<void(const EpochResult&)> on_epoch;
   /// Called about ten times a second within an epoch; may be empty.
@@ -202,7 +204,8 @@ void require_trainable(const ModelSpec& spec, const Dataset& training, const Dat
 
 /// Trains `model` in place. The same seed, data and device give the same bits, whatever the number
 /// of threads.
-/// @throws as require_trainable; Error for a loss that became NaN.
+/// @throws as require_trainable; Error for a loss that became NaN; what a function of `options`
+///   threw, with `model` as trained so far. After other errors `model` is as it was.
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
                   const TrainOptions& options);
 

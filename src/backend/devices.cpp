@@ -156,12 +156,13 @@ std::unique_ptr<Backend> make_backend(const DeviceOptions& options) {
   if (device.name == "check") {
     DeviceOptions judged = options;
     judged.device = judged_device(options.device);
-    return make_check_backend(make_backend(judged), make_cpu_backend(options.threads),
+    return make_check_backend(make_backend(judged),
+                              make_cpu_backend(options.threads, options.on_notice),
                               [on_check = options.on_check](std::span<const CheckedOutput> seen) {
                                 if (on_check) on_check(format_checked_outputs(seen));
                               });
   }
-  return make_cpu_backend(options.threads);
+  return make_cpu_backend(options.threads, options.on_notice);
 }
 
 }  // namespace ae

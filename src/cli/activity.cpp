@@ -1,13 +1,12 @@
 #include "cli/activity.hpp"
 
 #include <chrono>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "ae/error.hpp"
-
+#include "backend/blocked_signals.hpp"
 #include "cli/output.hpp"
 
 namespace ae::cli {
@@ -30,8 +29,15 @@ void Activity::start(std::string what) {
   if (!is_shown_) return;
   if (!watcher_.joinable()) {
     try {
-      watcher_ = std::thread([this] { watch(); });
-    } catch (const std::system_error&) {
+      const BlockedSignals blocked;  // signals are for threads that expect them
+      watcher_ = std::thread([this] {
+        try {
+          watch();
+        } catch (const std::exception&) {
+          // Memory or stdout is gone, which the next line of the program itself will report.
+        }
+      });
+    } catch (const std::exception&) {
       is_shown_ = false;  // no thread to be had: the work goes on in silence
       return;
     }
@@ -63,15 +69,11 @@ void Activity::watch() {
     for (int seconds = 1; !ends_ && what_ == current; ++seconds) {
       const auto another = [&] { return ends_ || what_ != current; };
       if (changed_.wait_for(lock, std::chrono::seconds(1), another)) break;
-      try {
-        if (is_live_) {
-          print(fmt::format("{}{}, {} s", kClearLine, current, seconds));
-          has_live_line_ = true;
-        } else if (seconds == 1) {
-          print(current + "\n");
-        }
-      } catch (const Error&) {
-        return;  // stdout is gone, which the next line of the program itself will report
+      if (is_live_) {
+        print(fmt::format("{}{}, {} s", kClearLine, current, seconds));
+        has_live_line_ = true;
+      } else if (seconds == 1) {
+        print(current + "\n");
       }
     }
   }

@@ -11,6 +11,7 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/samples_file.hpp"
+#include "io/atomic_file.hpp"
 #include "report/html.hpp"
 #include "report/image_grid.hpp"
 
@@ -49,6 +50,7 @@ int run_decode(const Arguments& arguments) {
   if (!options.parse(arguments)) return 0;
   require_columns(columns);
   const bool picture = is_picture(out);
+  io::require_writable(out);
 
   const Model model = load_model(model_path);
   Dataset codes = load_samples(codes_path, model.spec.code_shape(), 0, -1, limit);

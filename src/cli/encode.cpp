@@ -12,6 +12,7 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/samples_file.hpp"
+#include "io/atomic_file.hpp"
 #include "io/npy.hpp"
 #include "report/html.hpp"
 
@@ -38,6 +39,7 @@ int run_encode(const Arguments& arguments) {
   if (!options.parse(arguments)) return 0;
   require_npy("--out", out);
 
+  io::require_writable(out);
   const Model model = load_model(model_path);
   const Dataset rows = data.load(options, model);
   const std::vector<float> codes = encode(model, rows, device);

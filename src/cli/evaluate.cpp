@@ -13,6 +13,7 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/samples_file.hpp"
+#include "io/atomic_file.hpp"
 #include "io/npy.hpp"
 #include "io/numbers.hpp"
 #include "io/printable.hpp"
@@ -49,6 +50,7 @@ int run_evaluate(const Arguments& arguments) {
   if (!options.parse(arguments)) return 0;
   if (!per_row.empty()) require_npy("--per-row", per_row);
 
+  if (!per_row.empty()) io::require_writable(per_row);
   const Model model = load_model(model_path);
   const auto trained_with = [&](const char* key, const std::string& given, const char* otherwise) {
     const auto found = model.training.find(key);

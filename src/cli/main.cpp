@@ -13,6 +13,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
+#include "cli/standard_streams.hpp"
 #include "cli/suggest.hpp"
 #include "io/printable.hpp"
 
@@ -79,9 +80,8 @@ int run(Arguments arguments) {
 }
 
 int fail(int code, std::string_view message) {
-  // A message may quote a file, which may hold what a terminal would obey. fmt's own print could
-  // throw; there is nobody left to catch it.
-  std::fputs(fmt::format("ae: error: {}\n", io::without_controls(message)).c_str(), stderr);
+  // A message may quote a file, which may hold what a terminal would obey.
+  print_error(io::without_controls(message));
   return code;
 }
 
@@ -91,6 +91,7 @@ int fail(int code, std::string_view message) {
 
 int main(int argc, char** argv) {
   using ae::cli::fail;
+  ae::cli::open_standard_streams();
   // Past a file size limit or into a closed pipe, writing shall fail with an error, not end us.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);

@@ -4,6 +4,9 @@
 #include <concepts>
 #include <cstdio>
 #include <limits>
+#include <memory>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -434,11 +437,16 @@ void add_device_options(Options& options, DeviceOptions& device) {
   options.add("gpu-memory", device.gpu_memory, "MIB",
               "use at most this much; 0 is all that is free");
   device.on_check = [](const std::string& table) { std::fputs(table.c_str(), stderr); };
-  device.on_notice = [](const std::string& line) { fmt::print(stderr, "ae: note: {}\n", line); };
+  // Once, however many devices a command makes, one after the other.
+  device.on_notice = [shown = std::make_shared<std::set<std::string>>()](const std::string& line) {
+    if (shown->insert(line).second) print_note(line);
+  };
   if (stderr_has_live_lines()) {
     device.on_upload = [](std::size_t done, std::size_t bytes) {
-      fmt::print(stderr, "\rcopying the data to the GPU: {} %{}", 100 * done / bytes,
-                 done == bytes ? "\n" : "");
+      std::fputs(fmt::format("\rcopying the data to the GPU: {} %{}", 100 * done / bytes,
+                             done == bytes ? "\n" : "")
+                     .c_str(),
+                 stderr);
     };
   }
   options.add("threads", device.threads, "N", "CPU threads; 0 takes every core");

@@ -31,13 +31,17 @@ void print(std::string_view text) {
                           std::generic_category().message(errno)));
 }
 
+void print_note(std::string_view text) {
+  if (!text.empty()) std::fputs(fmt::format("ae: note: {}\n", text).c_str(), stderr);
+}
+
+void print_error(std::string_view text) {
+  std::fputs(fmt::format("ae: error: {}\n", text).c_str(), stderr);
+}
+
 void print_json(const nlohmann::ordered_json& object) {
   // Text that is not UTF-8, such as an odd file name, is shown with replacement characters.
   print(object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-}
-
-void print_note(std::string_view line) {
-  if (!line.empty()) std::fputs(fmt::format("ae: note: {}\n", line).c_str(), stderr);
 }
 
 bool stdout_has_live_lines() {

@@ -13,11 +13,13 @@ inline constexpr const char* kClearLine = "\r\x1b[K";
 /// script waits for must not be lost in silence.
 void print(std::string_view text);
 
+/// Write a line to stderr, "ae: note: text" and "ae: error: text". Where that fails there is nobody
+/// left to be told.
+void print_note(std::string_view text);
+void print_error(std::string_view text);
+
 /// One JSON object on a line of its own. NaN becomes null.
 void print_json(const nlohmann::ordered_json& object);
-
-/// A line on stderr, "ae: note: …"; nothing for an empty one.
-void print_note(std::string_view line);
 
 /// Whether a line there can be written anew: it is a terminal, and one that knows more than to
 /// print (TERM=dumb, as in an editor's window, does not).

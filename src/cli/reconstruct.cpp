@@ -14,6 +14,7 @@
 #include "cli/options.hpp"
 #include "cli/output.hpp"
 #include "cli/samples_file.hpp"
+#include "io/atomic_file.hpp"
 #include "report/html.hpp"
 #include "report/image_grid.hpp"
 
@@ -64,6 +65,7 @@ int run_reconstruct(const Arguments& arguments) {
         fmt::format("--first is {} and --count {}, they must be at least 0 and 1", first, count));
   }
   const bool picture = is_picture(out);
+  io::require_writable(out);
 
   const Model model = load_model(model_path);
   const Dataset rows = data.load(options, model, first, count);

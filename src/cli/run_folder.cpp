@@ -2,24 +2,72 @@
 
 #include <cmath>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "ae/error.hpp"
 
-#include "io/atomic_file.hpp"
-
 namespace ae::cli {
 
-RunFolder::RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) {
-  std::error_code error;
-  std::filesystem::create_directories(folder_, error);
-  if (error) {
-    throw Error(fmt::format("the run folder {} cannot be made, {}, choose another with --out",
-                            folder_.string(), error.message()));
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kModel = "model.safetensors";
+constexpr const char* kMetrics = "metrics.csv";
+constexpr const char* kConfig = "config.toml";
+constexpr const char* kPicture = "reconstructions.png";
+constexpr const char* kReport = "report.html";
+constexpr const char* kUnfinished = "unfinished";
+
+/// Removes files that may not be there. What cannot be removed will be reported by its writer.
+void remove_files(const fs::path& folder, std::initializer_list<const char*> names) {
+  std::error_code ignored;
+  for (const char* name : names) fs::remove(folder / name, ignored);
+}
+
+void remove_unfinished(const fs::path& folder) {
+  remove_files(folder, {kModel, kMetrics, kConfig});
+  std::error_code ignored;
+  fs::remove(folder, ignored);  // if it is empty
+}
+
+}  // namespace
+
+RunFolder::RunFolder(ClaimedFolder folder, std::uint64_t model_bytes)
+    : claimed_(std::move(folder)), work_(claimed_.path()) {
+  for (const char* name : {kConfig, kPicture, kReport}) io::require_writable(work_ / name);
+  reserved_.emplace(model());
+  reserved_->reserve(model_bytes);
+
+  remove_unfinished(claimed_.path() / kUnfinished);
+  if (fs::exists(model())) {
+    work_ /= kUnfinished;
+    std::error_code error;
+    fs::create_directory(work_, error);
+    if (error) {
+      throw Error(fmt::format("the folder {} cannot be made, {}, remove what is there",
+                              work_.string(), error.message()));
+    }
   }
-  metrics_.open(folder_ / "metrics.csv", std::ios::trunc);
+  start_metrics();
+  remove_files(work_, {kPicture, kReport});  // a killed run's
+}
+
+fs::path RunFolder::model() const {
+  return claimed_.path() / kModel;
+}
+fs::path RunFolder::picture() const {
+  return claimed_.path() / kPicture;
+}
+fs::path RunFolder::report() const {
+  return claimed_.path() / kReport;
+}
+
+void RunFolder::start_metrics() {
+  metrics_.open(work_ / kMetrics, std::ios::trunc);
   metrics_ << "epoch,train_loss,val_loss,seconds,samples_per_second,learning_rate,train_kl,val_kl,"
               "penalty\n"
            << std::flush;
@@ -27,21 +75,12 @@ RunFolder::RunFolder(std::filesystem::path folder) : folder_(std::move(folder)) 
     throw Error(
         fmt::format("{} cannot be written, check the folder's permissions and the disk's free "
                     "space, or choose another with --out",
-                    (folder_ / "metrics.csv").string()));
+                    (work_ / kMetrics).string()));
   }
-}
-
-std::filesystem::path RunFolder::unused(std::string_view name) {
-  const std::filesystem::path runs = "runs";
-  std::filesystem::path folder = runs / name;
-  for (int number = 2; std::filesystem::exists(folder / "model.safetensors"); ++number) {
-    folder = runs / fmt::format("{}-{}", name, number);
-  }
-  return folder;
 }
 
 void RunFolder::write_config(std::string_view toml) const {
-  io::AtomicFile file(folder_ / "config.toml");
+  io::AtomicFile file(work_ / kConfig);
   file.write(toml);
   file.commit();
 }
@@ -57,8 +96,32 @@ void RunFolder::add_metrics(const EpochResult& epoch) {
            << std::flush;
   if (!metrics_) {
     throw Error(fmt::format("{} cannot be written, free some space on its disk",
-                            (folder_ / "metrics.csv").string()));
+                            (work_ / kMetrics).string()));
   }
+}
+
+void RunFolder::save(const Model& model) {
+  reserved_.reset();
+  save_model(model, work_ / kModel);
+  if (work_ != claimed_.path()) replace_earlier_run(model);
+}
+
+void RunFolder::replace_earlier_run(const Model& model) {
+  const fs::path& folder = claimed_.path();
+  // Whenever this is cut short, all that stands beside a model is its own.
+  remove_files(folder, {kMetrics, kConfig, kPicture, kReport});
+  std::error_code error;
+  fs::rename(work_ / kModel, io::through_links(this->model()), error);
+  if (error) save_model(model, this->model());  // a link to another disk
+  for (const char* name : {kMetrics, kConfig}) {
+    fs::rename(work_ / name, folder / name, error);
+    if (error) {
+      throw Error(fmt::format("{} cannot be moved into {}, {}, move it yourself",
+                              (work_ / name).string(), folder.string(), error.message()));
+    }
+  }
+  remove_unfinished(work_);
+  work_ = folder;
 }
 
 }  // namespace ae::cli

@@ -11,6 +11,7 @@
 #include "ae/ae.hpp"
 
 #include "cli/activity.hpp"
+#include "cli/claimed_folder.hpp"
 #include "cli/commands.hpp"
 #include "cli/data_fit.hpp"
 #include "cli/interrupt.hpp"
@@ -18,6 +19,7 @@
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
 #include "cli/run_folder.hpp"
+#include "cli/side_work.hpp"
 #include "cli/train_summary.hpp"
 #include "cli/training_options.hpp"
 #include "io/utf8.hpp"
@@ -31,7 +33,6 @@ namespace {
 
 using report::format_count;
 
-constexpr int kInterrupted = 130;
 /// The picture: pairs in it, and in one of its lines.
 constexpr std::int64_t kPicturePairs = 20;
 constexpr int kPictureColumns = 10;
@@ -77,6 +78,10 @@ struct TrainCommand {
       throw UsageError(
           fmt::format("--test-data goes with a path, but {} brings its own test rows", data.data));
     }
+  }
+
+  [[nodiscard]] ClaimedFolder claim_folder() const {
+    return out.empty() ? ClaimedFolder::unused(default_folder_name()) : ClaimedFolder(out);
   }
 
   [[nodiscard]] std::string default_folder_name() const {
@@ -246,138 +251,122 @@ Dataset prior_codes(std::int64_t latent, std::uint64_t seed) {
   return {"the prior", {latent}, std::move(values)};
 }
 
-}  // namespace
+/// All that a training came to.
+struct Outcome {
+  TrainResult result;
+  EvaluationResult test{.loss = kNone, .reconstruction = kNone, .kl = kNone};
+  bool has_picture = false;
+  bool has_report = false;
+  CodeStatistics codes;
+};
 
-int run_train(const Arguments& arguments) {
-  TrainCommand command;
-  Options options("train [options]", "Trains an autoencoder and writes a run folder.");
-  command.add_to(options);
-  if (!options.parse(arguments)) return 0;
-  command.resolve(options);
-  const Voice voice = command.voice();
-  TrainOptions& training = command.options.training;
-  const DeviceInfo device = resolve_device(training.device);
-
-  Rows rows = load_rows(command);
-  const std::vector<std::string> notes =
-      fit_to_data(command.options, rows.training, rows.test ? &*rows.test : nullptr);
-  const ModelSpec spec = model_for(command.options, rows.training);
-  // Before there is anything on disk.
-  require_trainable(spec, rows.training, rows.test ? &*rows.test : nullptr, training);
-  if (voice != Voice::quiet) {
-    for (const std::string& note : notes) print_note(note);
-  }
-  if (command.out.empty()) command.out = RunFolder::unused(command.default_folder_name());
-  RunFolder folder(command.out);
-  folder.write_config(options.to_toml());
-
-  if (voice == Voice::human) {
-    print(fmt::format("{} on {}: {}\n{} rows, {} epochs, batch {}, seed {} → {}\n",
-                      shapes_through(spec), device.name, device.description,
-                      format_count(rows.training.rows()), training.epochs, training.batch_size,
-                      training.seed, command.out.string()));
-    if (training.device.device == "auto" && device.name == "cpu") {
-      for (const DeviceInfo& other : list_devices()) {
-        if (!other.usable) print(fmt::format("not on {}: {}\n", other.name, other.why_not));
-      }
+/// The first lines.
+void announce(const TrainCommand& command, const DeviceInfo& device, const Rows& rows,
+              const ModelSpec& spec) {
+  const TrainOptions& training = command.options.training;
+  print(fmt::format("{} on {}: {}\n{} rows, {} epochs, batch {}, seed {} → {}\n",
+                    shapes_through(spec), device.name, device.description,
+                    format_count(rows.training.rows()), training.epochs, training.batch_size,
+                    training.seed, command.out.string()));
+  if (training.device.device == "auto" && device.name == "cpu") {
+    for (const DeviceInfo& other : list_devices()) {
+      if (!other.usable) print(fmt::format("not on {}: {}\n", other.name, other.why_not));
     }
   }
+}
 
-  watch_for_interrupt();
+/// Trains to the end or until a signal comes, and tells of each epoch.
+TrainResult run_training(const TrainCommand& command, const Rows& rows, Model& model,
+                         RunFolder& folder, Interrupts& interrupts, SideWork& side_work) {
+  TrainOptions training = command.options.training;
   const bool moves = training.schedule.kind != Schedule::constant || training.schedule.warm_up > 0;
-  Progress progress(voice, training.epochs, moves ? Progress::Rate::shown : Progress::Rate::hidden);
-  training.stop_requested = interrupted;
+  Progress progress(command.voice(), training.epochs,
+                    moves ? Progress::Rate::shown : Progress::Rate::hidden);
+  training.stop_requested = [&] { return interrupts.count() > 0; };
   training.on_epoch = [&](const EpochResult& epoch) {
-    folder.add_metrics(epoch);
-    progress.show(epoch);
+    side_work.attempt([&] { folder.add_metrics(epoch); });
+    side_work.attempt([&] { progress.show(epoch); });
   };
   if (progress.is_live()) {
-    training.on_progress = [&](const StepProgress& step) { progress.show(step); };
+    training.on_progress = [&](const StepProgress& step) {
+      side_work.attempt([&] { progress.show(step); });
+    };
   }
-  Model model = Model::initialize(spec, training.seed);
-  const TrainResult result =
-      train(model, rows.training, rows.test ? &*rows.test : nullptr, training);
-  progress.clear();
+  TrainResult result = train(model, rows.training, rows.test ? &*rows.test : nullptr, training);
+  side_work.attempt([&] { progress.clear(); });
+  return result;
+}
 
-  Activity activity(voice);
-  EvaluationResult test{.loss = kNone, .reconstruction = kNone, .kl = kNone};
-  if (rows.test && (result.epochs.empty() || result.interrupted)) {
-    activity.start("evaluating the test rows");
-    test = evaluate(model, *rows.test, evaluation_options(training), training.device);
-  } else if (rows.test) {  // the last epoch ended with this very evaluation
-    const EpochResult& last = result.epochs.back();
-    test = {.loss = last.validation_loss,
-            .reconstruction = last.validation_reconstruction,
-            .kl = last.validation_kl};
+/// Reconstructs some rows: drawn as a picture if they are images, which is written, else as lines.
+void add_reconstructions(const TrainCommand& command, const Model& model, const Dataset& shown,
+                         const RunFolder& folder, report::Report& report) {
+  const TrainOptions& training = command.options.training;
+  const Shape& shape = model.spec.input_shape;
+  // Of a denoising model, what it is given: the noisy rows.
+  Dataset originals = picture_rows(shown);
+  if (training.noise.kind != Noise::none) {
+    originals = corrupt(originals, training.noise, training.device);
   }
-  activity.stop();
-  model.training = training_record(command, rows, spec, result, test);
-  save_model(model, folder.model());
-  if (voice == Voice::human && result.interrupted) {
-    print(fmt::format("interrupted after {} finished epochs; the model as it is: {}\n",
-                      result.epochs.size(), folder.model().string()));
+  std::vector<float> outputs = reconstruct(model, originals, training.device);
+  if (report::is_image(shape)) {
+    report.reconstructions = report::reconstruction_grid(shape, originals.floats(), outputs,
+                                                         kPictureColumns, kPictureScale);
+    report::write_png(*report.reconstructions, folder.picture());
+  } else {
+    const std::span<const float> values = originals.floats();
+    report.row_lines =
+        report::DrawnRows{model.spec.inputs(), {values.begin(), values.end()}, std::move(outputs)};
   }
+}
 
-  const Dataset& shown = rows.test ? *rows.test : rows.training;
-  report::Report report = make_report(command, spec, rows, result, test, device);
-  const bool has_picture = report::is_image(spec.input_shape);
-  if (has_picture || !command.no_report) {
-    activity.start("reconstructing rows for the picture");
-    // Of a denoising model, what it is given: the noisy rows.
-    Dataset originals = picture_rows(shown);
-    if (training.noise.kind != Noise::none) {
-      originals = corrupt(originals, training.noise, training.device);
-    }
-    std::vector<float> outputs = reconstruct(model, originals, training.device);
-    if (has_picture) {
-      report.reconstructions = report::reconstruction_grid(spec.input_shape, originals.floats(),
-                                                           outputs, kPictureColumns, kPictureScale);
-      report::write_png(*report.reconstructions, folder.picture());
-    } else {
-      const std::span<const float> values = originals.floats();
-      report.row_lines =
-          report::DrawnRows{spec.inputs(), {values.begin(), values.end()}, std::move(outputs)};
-    }
+/// Decodes draws from a variational model's prior.
+void add_samples(const TrainCommand& command, const Model& model, report::Report& report) {
+  const TrainOptions& training = command.options.training;
+  const ModelSpec& spec = model.spec;
+  std::vector<float> samples =
+      decode(model, prior_codes(spec.latent(), training.seed), training.device);
+  if (report::is_image(spec.input_shape)) {
+    report.samples = report::image_grid(spec.input_shape, samples, kPictureColumns, kPictureScale);
+  } else {
+    report.sample_lines = report::DrawnRows{spec.inputs(), std::move(samples), {}};
   }
-  if (!command.no_report && spec.is_variational()) {
+}
+
+/// Adds what the report compares the model with, and writes it.
+void finish_report(const TrainCommand& command, const Rows& rows, const Model& model,
+                   const RunFolder& folder, Activity& activity, report::Report& report) {
+  const TrainOptions& training = command.options.training;
+  if (model.spec.is_variational()) {
     activity.start("decoding draws from the prior");
-    std::vector<float> samples =
-        decode(model, prior_codes(spec.latent(), training.seed), training.device);
-    if (has_picture) {
-      report.samples =
-          report::image_grid(spec.input_shape, samples, kPictureColumns, kPictureScale);
-    } else {
-      report.sample_lines = report::DrawnRows{spec.inputs(), std::move(samples), {}};
-    }
+    add_samples(command, model, report);
   }
-  if (!command.no_report) {
-    // What a bound is worth cannot be read off baselines of reconstructions.
-    if (rows.test && !spec.is_variational()) {
-      activity.start("computing the report's baselines: mean image and PCA");
-      report.baselines =
-          report::compute_baselines(rows.training, *rows.test, training.loss, training.reduction,
-                                    static_cast<int>(spec.latent()), command.data.directory());
-    }
-    if (rows.test) {
-      activity.start("computing the squared error of the test rows");
-      report.test_squared_error_per_row =
-          evaluate(model, *rows.test,
-                   {.loss = Loss::mse, .reduction = Reduction::sum, .noise = training.noise},
-                   training.device)
-              .reconstruction;
-    }
-    activity.start("writing the report");
-    report::write_report(report, folder.report());
+  // What a bound is worth cannot be read off baselines of reconstructions.
+  if (rows.test && !model.spec.is_variational()) {
+    activity.start("computing the report's baselines: mean image and PCA");
+    report.baselines =
+        report::compute_baselines(rows.training, *rows.test, training.loss, training.reduction,
+                                  static_cast<int>(model.spec.latent()), command.data.directory());
   }
+  if (rows.test) {
+    activity.start("computing the squared error of the test rows");
+    report.test_squared_error_per_row =
+        evaluate(model, *rows.test,
+                 {.loss = Loss::mse, .reduction = Reduction::sum, .noise = training.noise},
+                 training.device)
+            .reconstruction;
+  }
+  activity.start("writing the report");
+  report::write_report(report, folder.report());
+}
 
-  CodeStatistics codes;
-  if (voice != Voice::quiet) {
-    activity.start("describing the codes");
-    codes = describe_codes(encode(model, shown, training.device), spec.latent());
-  }
-  activity.stop();
+/// The last lines.
+void print_outcome(const TrainCommand& command, const ModelSpec& spec, const Outcome& outcome,
+                   const report::Report& report, const RunFolder& folder) {
+  const TrainResult& result = outcome.result;
+  const EvaluationResult& test = outcome.test;
+  const CodeStatistics& codes = outcome.codes;
   const double train_loss = result.epochs.empty() ? kNone : result.epochs.back().train_loss;
-  if (voice == Voice::json) {
+  if (command.voice() == Voice::json) {
     print_json({{"event", "done"},
                 {"device", result.device},
                 {"epochs", result.epochs.size()},
@@ -391,17 +380,134 @@ int run_train(const Arguments& arguments) {
                 {"parameters", spec.parameter_count()},
                 {"model", folder.model().string()},
                 {"interrupted", result.interrupted}});
-  } else if (voice == Voice::human) {
-    std::string summary = train_summary(report, codes, spec.latent());
+  } else if (command.voice() == Voice::human) {
+    std::string summary = train_summary(report, outcome.codes, spec.latent());
     summary += fmt::format("model    {}\n", folder.model().string());
-    if (has_picture) summary += fmt::format("picture  {}\n", folder.picture().string());
-    if (!has_picture && !command.no_report) {
+    if (outcome.has_picture) summary += fmt::format("picture  {}\n", folder.picture().string());
+    if (!report::is_image(spec.input_shape) && outcome.has_report) {
       summary += "picture  none: these rows are no images, the report has them as lines\n";
     }
-    if (!command.no_report) summary += fmt::format("report   {}\n", folder.report().string());
+    if (outcome.has_report) summary += fmt::format("report   {}\n", folder.report().string());
     print(summary);
   }
-  return result.interrupted ? kInterrupted : 0;
+}
+
+/// What follows once the model is safe: the test rows of a training that was interrupted, the
+/// picture, the report, the last lines.
+void describe(const TrainCommand& command, const DeviceInfo& device, const Rows& rows, Model& model,
+              Outcome& outcome, RunFolder& folder, SideWork& side_work) {
+  const TrainOptions& training = command.options.training;
+  const ModelSpec& spec = model.spec;
+  Activity activity(command.voice());
+  if (rows.test && std::isnan(outcome.test.loss)) {
+    side_work.attempt([&] {
+      activity.start("evaluating the test rows");
+      outcome.test = evaluate(model, *rows.test, evaluation_options(training), training.device);
+      model.training = training_record(command, rows, spec, outcome.result, outcome.test);
+      folder.save(model);
+    });
+    side_work.attempt([&] { activity.stop(); });
+  }
+  if (command.voice() == Voice::human && outcome.result.interrupted) {
+    side_work.attempt([&] {
+      print(fmt::format("interrupted after {} finished epochs; the model as it is: {}\n",
+                        outcome.result.epochs.size(), folder.model().string()));
+    });
+  }
+  const Dataset& shown = rows.test ? *rows.test : rows.training;
+  report::Report report = make_report(command, spec, rows, outcome.result, outcome.test, device);
+  const bool is_image = report::is_image(spec.input_shape);
+  if (is_image || !command.no_report) {
+    side_work.attempt([&] {
+      activity.start("reconstructing rows for the picture");
+      add_reconstructions(command, model, shown, folder, report);
+      outcome.has_picture = is_image;
+    });
+  }
+  if (!command.no_report) {
+    side_work.attempt([&] {
+      finish_report(command, rows, model, folder, activity, report);
+      outcome.has_report = true;
+    });
+  }
+  side_work.attempt([&] {
+    if (command.voice() != Voice::quiet) {
+      activity.start("describing the codes");
+      outcome.codes = describe_codes(encode(model, shown, training.device), spec.latent());
+    }
+    activity.stop();
+    print_outcome(command, spec, outcome, report, folder);
+  });
+}
+
+/// The last epoch's validation, if there was one and no step came after it.
+EvaluationResult last_validation(const TrainResult& result) {
+  if (result.epochs.empty() || result.interrupted) {
+    return {.loss = kNone, .reconstruction = kNone, .kl = kNone};
+  }
+  const EpochResult& last = result.epochs.back();
+  return {.loss = last.validation_loss,
+          .reconstruction = last.validation_reconstruction,
+          .kl = last.validation_kl};
+}
+
+}  // namespace
+
+int run_train(const Arguments& arguments) {
+  TrainCommand command;
+  Options options("train [options]", "Trains an autoencoder and writes a run folder.");
+  command.add_to(options);
+  if (!options.parse(arguments)) return 0;
+  command.resolve(options);
+  Interrupts interrupts;
+  const TrainOptions& training = command.options.training;
+  const DeviceInfo device = resolve_device(training.device);
+
+  Rows rows = load_rows(command);
+  const std::vector<std::string> notes =
+      fit_to_data(command.options, rows.training, rows.test ? &*rows.test : nullptr);
+  const ModelSpec spec = model_for(command.options, rows.training);
+  // Before there is anything on disk.
+  require_trainable(spec, rows.training, rows.test ? &*rows.test : nullptr, training);
+  if (command.voice() != Voice::quiet) {
+    for (const std::string& note : notes) print_note(note);
+  }
+  interrupts.hold();
+  ClaimedFolder claimed = command.claim_folder();
+  command.out = claimed.path();
+  RunFolder folder(std::move(claimed),
+                   static_cast<std::uint64_t>(spec.parameter_count()) * sizeof(float));
+  folder.write_config(options.to_toml());
+
+  SideWork side_work;
+  if (command.voice() == Voice::human) {
+    side_work.attempt([&] { announce(command, device, rows, spec); });
+  }
+  Model model = Model::initialize(spec, training.seed);
+  Outcome outcome;
+  outcome.result = run_training(command, rows, model, folder, interrupts, side_work);
+  if (rows.test) outcome.test = last_validation(outcome.result);
+
+  model.training = training_record(command, rows, spec, outcome.result, outcome.test);
+  folder.save(model);
+  const std::string saved = fmt::format("the model is saved: {}", folder.model().string());
+  const Interrupts::LettingGo letting_go(interrupts, [&] {
+    folder.release();
+    if (command.voice() == Voice::human) print_note("interrupted, " + saved);
+  });
+  // A signal that did not end the training ends what comes after it.
+  const bool is_cut_short = interrupts.count() > (outcome.result.interrupted ? 1 : 0);
+  if (is_cut_short) {
+    if (command.voice() == Voice::human) print_note("interrupted, " + saved);
+  } else {
+    describe(command, device, rows, model, outcome, folder, side_work);
+  }
+  if (!side_work.complaint().empty()) {
+    const std::string complaint = fmt::format("{}; {}", side_work.complaint(), saved);
+    if (interrupts.exit_code() == 0) throw Error(complaint);
+    print_error(complaint);
+  }
+  return interrupts.exit_code();
 }
 
 }  // namespace ae::cli

@@ -2,14 +2,20 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <exception>
 #include <limits>
+#include <mutex>
+#include <optional>
 #include <random>
+#include <thread>
 
 // Eigen would put buffers of up to 128 KiB on the stack, all that a stack under ulimit -s 128 has.
 #define EIGEN_STACK_ALLOCATION_LIMIT 4096
 #include <Eigen/Eigenvalues>
 #include <Eigen/QR>
+#include <omp.h>
 
+#include "backend/blocked_signals.hpp"
 #include "backend/cpu/gemm.hpp"
 
 namespace ae::report {
@@ -40,6 +46,39 @@ constexpr double kLeastGain = 1e-7;
 bool few(std::int64_t columns, std::int64_t components) {
   return (components + kExtraDirections) * 8 <= columns;
 }
+
+/// Whether the system starts so many threads beside this one.
+bool can_start(int threads) {
+  std::vector<std::thread> started;
+  std::mutex all_started;
+  bool refused = false;
+  {
+    const std::lock_guard lock(all_started);
+    try {
+      for (int i = 0; i < threads; ++i) {
+        started.emplace_back([&] { const std::lock_guard wait(all_started); });
+      }
+    } catch (const std::exception&) {
+      refused = true;
+    }
+  }
+  for (std::thread& thread : started) thread.join();
+  return !refused;
+}
+
+/// While it lives, this thread may multiply matrices by oneDNN and Eigen, on as many of OpenMP's
+/// threads as there are cores. These start here and never take a signal. Where the system refuses
+/// them, OpenMP would end the program: then this thread computes alone.
+class Products {
+ public:
+  Products() {
+    if (!can_start(omp_get_max_threads() - 1)) alone_.emplace();
+  }
+
+ private:
+  BlockedSignals blocked_;
+  std::optional<cpu::SingleThreadedGemm> alone_;
+};
 
 /// Rows first … first + count - 1, minus the mean.
 void centre(const Dataset& data, std::span<const float> mean, std::int64_t first,
@@ -138,6 +177,7 @@ PrincipalComponents::PrincipalComponents(const Dataset& data, const std::vector<
                                          int components)
     : mean_(mean.begin(), mean.end()),
       components_(static_cast<int>(std::min<std::int64_t>(components, data.row_size()))) {
+  const Products products;
   vectors_.resize(mean_.size() * static_cast<std::size_t>(components_));
   using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   Eigen::Map<RowMajor>(vectors_.data(), data.row_size(), components_) =
@@ -147,6 +187,7 @@ PrincipalComponents::PrincipalComponents(const Dataset& data, const std::vector<
 void PrincipalComponents::for_each_reconstruction(
     const Dataset& data, std::int64_t rows,
     const std::function<void(std::span<const float>, std::span<const float>)>& visit) const {
+  const Products products;
   const auto columns = static_cast<std::int64_t>(mean_.size());
   std::vector<float> centred(static_cast<std::size_t>(kChunk * columns));
   std::vector<float> codes(static_cast<std::size_t>(kChunk * components_));

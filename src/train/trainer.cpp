@@ -118,6 +118,23 @@ void Trainer::step(std::int64_t rows) {
                            .average_decay = options_.ema_decay});
 }
 
+void Trainer::store() {
+  if (average_) average_->take_statistics(parameters_);
+  outcome().download(model_);
+}
+
+template <typename Function, typename... Arguments>
+auto Trainer::call(const Function& function, const Arguments&... arguments) {
+  using Result = decltype(function(arguments...));
+  if (!function) return Result();
+  try {
+    return function(arguments...);
+  } catch (...) {
+    store();  // what was learnt must not be lost with the caller's error
+    throw;
+  }
+}
+
 TrainResult Trainer::run() {
   TrainResult result;
   result.device = backend_.name();
@@ -138,11 +155,10 @@ TrainResult Trainer::run() {
     require_finite(finished);
     learning_rate_.end_epoch(validation_ ? finished.validation_loss : finished.train_loss);
     result.epochs.push_back(finished);
-    if (options_.on_epoch) options_.on_epoch(finished);
+    call(options_.on_epoch, finished);
   }
 
-  if (average_) average_->take_statistics(parameters_);
-  outcome().download(model_);
+  store();
   result.seconds = seconds_since(start);
   return result;
 }
@@ -173,7 +189,7 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
       const Range step_range(backend_, "step");
       (is_short ? last_step_ : full_step_)->replay();
     }
-    if (options_.stop_requested && options_.stop_requested()) return false;
+    if (call(options_.stop_requested)) return false;
     if (options_.on_progress) {
       const double seconds = seconds_since(start);
       if (seconds < next_report) continue;
@@ -204,15 +220,15 @@ void Trainer::read_sums(EpochResult& result) const {
   if (options_.sparsity.is_on()) result.penalty = penalty / static_cast<double>(rows_);
 }
 
-void Trainer::report_progress(std::int64_t epoch, std::int64_t samples, double seconds) const {
+void Trainer::report_progress(std::int64_t epoch, std::int64_t samples, double seconds) {
   samples = std::min(samples, rows_);
-  options_.on_progress(
-      {.epoch = epoch,
-       .samples_done = samples,
-       .samples = rows_,
-       .running_loss = backend_.peek(sums_.data()) /
-                       loss_divisor(options_.reduction, samples, data_->row_size()),
-       .seconds = seconds});
+  call(options_.on_progress,
+       StepProgress{.epoch = epoch,
+                    .samples_done = samples,
+                    .samples = rows_,
+                    .running_loss = backend_.peek(sums_.data()) /
+                                    loss_divisor(options_.reduction, samples, data_->row_size()),
+                    .seconds = seconds});
 }
 
 }  // namespace ae

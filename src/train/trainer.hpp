@@ -21,7 +21,8 @@ class Trainer {
   Trainer(Backend& backend, Model& model, const Dataset& training, const Dataset* validation,
           const TrainOptions& options);
 
-  /// Trains to the end or until stopped, and leaves the numbers in the model.
+  /// Trains to the end or until stopped, and leaves the numbers in the model; also when one of the
+  /// caller's functions throws, whose exception then leaves.
   TrainResult run();
 
  private:
@@ -29,6 +30,11 @@ class Trainer {
   void step(std::int64_t rows);
   /// What is validated and becomes the model: the weights, or their average.
   [[nodiscard]] const Parameters& outcome() const { return average_ ? *average_ : parameters_; }
+  /// Leaves the numbers as they are now in the model.
+  void store();
+  /// Calls one of the caller's functions, which may be empty.
+  template <typename Function, typename... Arguments>
+  auto call(const Function& function, const Arguments&... arguments);
   /// Trains through the rows in the order in `order_`, and makes the next. False if stopped on the
   /// way.
   bool run_epoch(std::int64_t epoch, EpochResult& result);
@@ -36,7 +42,7 @@ class Trainer {
   void read_sums(EpochResult& result) const;
   /// @throws Error if the epoch's losses are not numbers: the training diverged.
   void require_finite(const EpochResult& epoch) const;
-  void report_progress(std::int64_t epoch, std::int64_t samples, double seconds) const;
+  void report_progress(std::int64_t epoch, std::int64_t samples, double seconds);
 
   Backend& backend_;
   Model& model_;

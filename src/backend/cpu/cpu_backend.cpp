@@ -36,9 +36,9 @@ class ScheduledStep final : public RecordedStep {
 
 class CpuBackend final : public Backend {
  public:
-  explicit CpuBackend(int threads)
-      : pool_(threads > 0 ? threads : available_cores()), kernels_(cpu::select_vector_kernels()) {}
+  explicit CpuBackend(int threads) : pool_(threads), kernels_(cpu::select_vector_kernels()) {}
 
+  [[nodiscard]] int threads() const { return pool_.threads(); }
   [[nodiscard]] std::string name() const override { return "cpu"; }
 
   [[nodiscard]] void* allocate(std::size_t bytes) override {
@@ -147,14 +147,38 @@ std::string cpu_model() {
   return "CPU";
 }
 
+/// More threads than cores take turns and save no time. Up to four for a core may be asked for, so
+/// that a small machine can do as a large one does; beyond, they would cost memory alone.
+constexpr int kMostThreadsPerCore = 4;
+
+/// How many threads to start where `asked` are asked for, 0 for every core.
+int useful_threads(int asked) {
+  const int cores = available_cores();
+  return asked > 0 ? std::min(asked, kMostThreadsPerCore * cores) : cores;
+}
+
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(int threads) {
-  return std::make_unique<CpuBackend>(threads);
+std::unique_ptr<Backend> make_cpu_backend(
+    int threads, const std::function<void(const std::string&)>& on_notice) {
+  const int wanted = useful_threads(threads);
+  auto backend = std::make_unique<CpuBackend>(wanted);
+  if (!on_notice) return backend;
+  if (backend->threads() < wanted) {
+    on_notice(
+        fmt::format("the system starts {} of {} threads, see ulimit -u and the free memory; the "
+                    "numbers are the same",
+                    backend->threads(), wanted));
+  } else if (wanted < threads) {
+    on_notice(
+        fmt::format("{} threads are of no use on {} core{}, {} compute; the numbers are the same",
+                    threads, available_cores(), available_cores() == 1 ? "" : "s", wanted));
+  }
+  return backend;
 }
 
 std::string describe_cpu(int threads) {
-  const int used = threads > 0 ? threads : available_cores();
+  const int used = useful_threads(threads);
   return fmt::format("{}, {} thread{}, {}", cpu_model(), used, used == 1 ? "" : "s",
                      cpu::select_vector_kernels().instruction_set);
 }

@@ -8,7 +8,8 @@ namespace ae::cpu {
 enum class Transpose : std::uint8_t { no, yes };
 
 /// C = op(A)·op(B) by oneDNN, on the calling thread alone. op(A) is (m, k), op(B) (k, n), C (m, n),
-/// all row-major with `ld*` floats from row to row. With k = 0, C becomes zero.
+/// all row-major with `ld*` floats from row to row. With k = 0, C becomes zero. The thread must not
+/// take a signal meanwhile: the caller has a BlockedSignals.
 void gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n,
           std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
           float* c, std::int64_t ldc);

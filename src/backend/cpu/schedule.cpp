@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backend/blocked_signals.hpp"
 #include "backend/cpu/gemm.hpp"
 #include "gaussian.hpp"
 #include "normalization.hpp"
@@ -385,6 +386,7 @@ void Schedule::make_scratch(const ThreadPool& pool) {
 
 void Schedule::run(ThreadPool& pool, const VectorKernels& kernels) {
   make_scratch(pool);
+  const BlockedSignals blocked;  // the calling thread works as well
   for (std::size_t i = 0; i < used_phases_; ++i) {
     const Phase& phase = phases_[i];
     run_row_operations(phase, pool, kernels);

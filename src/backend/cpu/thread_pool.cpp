@@ -1,8 +1,10 @@
 #include "backend/cpu/thread_pool.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
+#include "backend/blocked_signals.hpp"
 #include "backend/cpu/float_mode.hpp"
 #include "backend/cpu/gemm.hpp"
 
@@ -43,8 +45,13 @@ void wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old)
 
 ThreadPool::ThreadPool(int threads) : shares_(static_cast<std::size_t>(std::max(threads, 1))) {
   workers_.reserve(shares_.size() - 1);
-  for (std::size_t self = 1; self < shares_.size(); ++self) {
-    workers_.emplace_back([this, self] { worker(self); });
+  const BlockedSignals blocked;  // the workers inherit it
+  try {
+    for (std::size_t self = 1; self < shares_.size(); ++self) {
+      workers_.emplace_back([this, self] { worker(self); });
+    }
+  } catch (const std::exception&) {
+    // No more threads to be had: fewer compute the same.
   }
 }
 
@@ -65,7 +72,7 @@ void ThreadPool::run(const Job& job) {
   }
   job_ = job;
   remaining_.store(static_cast<std::uint32_t>(job.count), std::memory_order_relaxed);
-  const auto threads = static_cast<std::int64_t>(shares_.size());
+  const std::int64_t threads = this->threads();
   for (std::int64_t t = 0; t < threads; ++t) {
     const auto begin = static_cast<std::uint64_t>(job.count * t / threads);
     const auto end = static_cast<std::uint64_t>(job.count * (t + 1) / threads);

@@ -18,13 +18,15 @@ namespace ae::cpu {
 /// is left to chance, what it computes is not. That is why 1, 2 and 64 threads give the same bits.
 class ThreadPool {
  public:
-  /// `threads` ≥ 1 counts the calling thread too.
+  /// `threads` ≥ 1 counts the calling thread too. Where the system refuses some, there are fewer.
+  /// Workers take no signals; whoever calls for_each with a task that uses oneDNN has them blocked
+  /// as well (see BlockedSignals).
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  [[nodiscard]] int threads() const { return static_cast<int>(shares_.size()); }
+  [[nodiscard]] int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls task(0) … task(count - 1), each once, and returns when all are done. Each thread starts
   /// on its own share of consecutive tasks, so that what one region leaves in its cache the next
@@ -65,7 +67,7 @@ class ThreadPool {
   void run_task(std::int64_t index, std::size_t self);
   void worker(std::size_t self);
 
-  std::vector<Share> shares_;
+  std::vector<Share> shares_;  ///< of the threads that there are, and of those that were refused
   std::vector<std::thread> workers_;
   Job job_;
   alignas(64) std::atomic<std::uint32_t> round_{0};      ///< one more for every job
