@@ -132,8 +132,8 @@ INSTANTIATE_TEST_SUITE_P(Recipes, SignalsInTraining, ::testing::ValuesIn(recipes
                          [](const auto& recipe) { return recipe.param.name; });
 
 TEST_P(SignalsInTraining, ChangeNoBit) {
+  const std::vector<float> due = trained(GetParam(), 2);
   for (const int threads : {1, 2}) {
-    const std::vector<float> due = trained(GetParam(), threads);
     signals_taken = 0;
     {
       const SignalTimer timer;
