@@ -158,8 +158,9 @@ class UnwritableFiles(FolderTest):
             with self.subTest(name):
                 out = f"run-{name}"
                 os.makedirs(self.path(f"{out}/{name}"))
-                # It would train for hours.
-                self.fails(1, f"{out}/{name} cannot be written", *self.command("--out", out)[1:])
+                self.fails(1, f"{out}/{name} cannot be written",
+                           *self.command("--out", out, epochs=1000)[1:])
+                self.assertFalse(os.path.isfile(self.path(f"{out}/metrics.csv")))
 
     def test_of_other_commands_are_told_before_the_work(self):
         self.ok(*self.command("--out", "run", "--no-report", epochs=1)[1:])
