@@ -189,14 +189,18 @@ struct TrainResult {
 
 /// What train() checks before it begins. `validation` may be null.
 /// @throws UsageError if options, model and data do not fit together (BCE without a sigmoid output,
-///   other row sizes, sparsity of a code that is not a dense layer's); Error for values outside [0,
-///   1] with BCE, or NaN.
+///   sparsity of a code that is not a dense layer's), DataMismatch among them (other row sizes, no
+///   rows); Error for values outside [0, 1] with BCE, or NaN.
 void require_trainable(const ModelSpec& spec, const Dataset& training, const Dataset* validation,
                        const TrainOptions& options);
 
-/// Trains `model` in place. The same seed, data and device give the same bits, whatever the number
-/// of threads.
-/// @throws as require_trainable; Error for a loss that became NaN.
+/// Trains `model` in place, and notes in its `training` how (loss, reduction, noise, seed, epochs,
+/// …), so that `ae evaluate` knows. The same model, seed, data and device give the same bits,
+/// whatever the number of threads, on one instruction set of the CPU and with one version of
+/// oneDNN, see ae.hpp.
+/// @throws UsageError as Model::validate and require_trainable, and for a device that is none;
+/// Error as require_trainable, for a device that cannot be used, for a loss that became NaN. Then
+/// the model is what it was.
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
                   const TrainOptions& options);
 

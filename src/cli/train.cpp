@@ -110,32 +110,6 @@ Rows load_rows(const TrainCommand& command) {
   return rows;
 }
 
-/// What is kept with the model: everything that its numbers depend on, and nothing that varies
-/// between runs which give the same numbers.
-std::map<std::string, std::string> training_record(const TrainCommand& command, const Rows& rows,
-                                                   const ModelSpec& spec, const TrainResult& result,
-                                                   const EvaluationResult& test) {
-  std::map<std::string, std::string> record = command.options.record();
-  record["data"] = rows.training.source();
-  record["rows"] = std::to_string(rows.training.rows());
-  record["epochs"] = std::to_string(result.epochs.size());
-  record["device"] = result.device;
-  record["ae_version"] = version();
-  if (spec.is_variational()) {
-    const VariationalOptions& variational = command.options.training.variational;
-    record["beta"] = fmt::format("{}", variational.beta);
-    record["kl_warm_up"] = fmt::format("{}", variational.warm_up_epochs);
-    record["free_bits"] = fmt::format("{}", variational.free_bits);
-  }
-  if (result.interrupted) record["interrupted"] = "true";
-  if (!result.epochs.empty()) {
-    record["train_loss"] = fmt::format("{:.9g}", result.epochs.back().train_loss);
-  }
-  if (!std::isnan(test.loss)) record["test_loss"] = fmt::format("{:.9g}", test.loss);
-  if (!std::isnan(test.kl)) record["test_kl"] = fmt::format("{:.9g}", test.kl);
-  return record;
-}
-
 report::Report make_report(const TrainCommand& command, const ModelSpec& spec, const Rows& rows,
                            const TrainResult& result, const DeviceInfo& device) {
   const TrainOptions& options = command.options.training;
@@ -248,7 +222,8 @@ int run_train(const Arguments& arguments) {
             .kl = last.validation_kl};
   }
   activity.stop();
-  model.training = training_record(command, rows, spec, result, test);
+  if (!std::isnan(test.loss)) model.training["test_loss"] = fmt::format("{:.9g}", test.loss);
+  if (!std::isnan(test.kl)) model.training["test_kl"] = fmt::format("{:.9g}", test.kl);
   save_model(model, folder.model());
   if (voice == Voice::human && result.interrupted) {
     print(fmt::format("interrupted after {} finished epochs; the model as it is: {}\n",
