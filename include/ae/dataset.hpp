@@ -14,6 +14,7 @@ namespace ae {
 using Shape = std::vector<std::int64_t>;
 
 /// The product of the extents; 1 for an empty shape.
+/// @throws Error for a negative extent or a product that no std::int64_t holds.
 std::int64_t element_count(const Shape& shape);
 
 /// "28x28", for messages and file metadata.
@@ -50,9 +51,10 @@ class Dataset {
   [[nodiscard]] std::span<const float> floats() const;
 
   /// Row `row` as the network sees it: bytes divided by 255. `out` has row_size() elements.
+  /// @throws UsageError if it has not, or there is no such row.
   void copy_row(std::int64_t row, std::span<float> out) const;
 
-  /// The first `rows` rows (all of them if there are fewer).
+  /// The first `rows` rows (all of them if there are fewer, none for a negative number).
   [[nodiscard]] Dataset first(std::int64_t rows) const;
 
   /// The fraction of values that are not zero, from every row up to 2,000 and evenly spaced ones
@@ -92,7 +94,8 @@ class Dataset {
 /// `first_row` and `rows` select a range of rows (-1: to the end). The rest is not read, and of a
 /// gzipped file nothing that follows.
 /// @throws Error if the file is missing, damaged, of another format, claims more than it holds, or
-/// has a float64 that no float32 can hold; UsageError for a range that begins beyond the last row.
+/// has a float64 that no float32 can hold; UsageError for a negative row or number of rows, and for
+/// a range that begins beyond the last row.
 Dataset load_dataset(const std::filesystem::path& path, std::int64_t first_row = 0,
                      std::int64_t rows = -1);
 

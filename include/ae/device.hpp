@@ -11,12 +11,14 @@ namespace ae {
 /// Where to compute, and with how much of it.
 struct DeviceOptions {
   /// "auto" (the best there is), "cpu", "cuda", "cuda:1"; "simt", the CUDA kernels on an emulated
-  /// device ("simt:reverse", "simt:shuffled", "simt:shuffled:7": the order of its threads);
-  /// "check", the GPU, or simt where there is none, beside cpu, operation by operation
+  /// device where register_simt_device() was called ("simt:reverse", "simt:shuffled",
+  /// "simt:shuffled:7": the order of its threads); "check", the GPU, or simt where there is none,
+  /// beside cpu, operation by operation
   /// ("check:simt", "check:cuda:1": that device beside cpu).
   std::string device = "auto";
-  /// CPU threads; 0 uses every core the process may run on. Results do not depend on it. Where more
-  /// are asked for than four for each core, or than the system starts, there are fewer.
+  /// CPU threads; 0 uses every core the process may run on. Results do not depend on it: they are
+  /// the same bits on one instruction set, see ae.hpp. Where more are asked for than four for each
+  /// core, or than the system starts, there are fewer.
   int threads = 0;
   /// How GPUs multiply matrices, and convolve by cuDNN: "fp32", or "tf32" (operands rounded to 10
   /// bits of mantissa, sums in FP32), which tensor cores do several times faster. Other devices
@@ -48,7 +50,7 @@ struct DeviceInfo {
   std::string name;         ///< what `DeviceOptions::device` takes: "cpu", "cuda:0"
   std::string description;  ///< "AMD EPYC 7B13, 2 threads, AVX2"
   bool usable = false;
-  std::string why_not;  ///< if not usable: no GPU, no driver, not in this build
+  std::string why_not;  ///< if not usable: no GPU, no driver, not in this build or program
 };
 
 /// Every device this build knows, usable or not, best first.

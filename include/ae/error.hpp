@@ -20,4 +20,11 @@ class UsageError : public Error {
   using Error::Error;
 };
 
+/// Rows that the model cannot take: of another size, or none at all. A caller's mistake, so a
+/// UsageError; the `ae` program, which has them from a file, exits with 1 as for other bad data.
+class DataMismatch : public UsageError {
+ public:
+  using UsageError::UsageError;
+};
+
 }  // namespace ae

@@ -9,6 +9,10 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+/// All functions here check what they are given. @throws UsageError as Model::validate,
+/// TrainOptions::validate (for noise and beta) and resolve_device, DataMismatch for rows that do
+/// not fit the model and for no rows at all; Error for values that are NaN or infinite, and for a
+/// device that cannot be used.
 namespace ae {
 
 struct EvaluationOptions {
@@ -32,7 +36,8 @@ struct EvaluationResult {
   std::vector<double> row_losses{};
 };
 
-/// @throws UsageError if the rows do not fit the model; Error for data the loss does not allow.
+/// Also @throws UsageError for BCE of a model without a sigmoid output; Error for data outside [0,
+/// 1] with BCE.
 EvaluationResult evaluate(const Model& model, const Dataset& data,
                           const EvaluationOptions& options = {}, const DeviceOptions& device = {});
 
@@ -44,7 +49,8 @@ struct CodeStatistics {
                                   ///< "Importance weighted autoencoders", ICLR 2016, section 5.1.3)
 };
 
-/// Of codes (rows, latent), row-major.
+/// Of codes (rows, latent), row-major; all zero for no codes.
+/// @throws UsageError if `latent` is below 1 or does not divide their number.
 CodeStatistics describe_codes(std::span<const float> codes, std::int64_t latent);
 
 /// Latent codes, the means of a variational one, (rows, model.spec.latent()) row-major.

@@ -167,11 +167,12 @@ std::string to_string(std::span<const LayerSpec> layers);
 LayerSpec parse_layer(std::string_view text, Activation activation);
 
 /// The shape of what a layer makes of samples of shape `input`. (height, width) is an image of one
-/// channel. @throws UsageError if the layer cannot work on that shape.
+/// channel. @throws UsageError if the layer cannot work on that shape, or has a number that
+/// parse_layer would refuse.
 Shape output_shape(const LayerSpec& layer, const Shape& input);
 
 /// Numbers that a layer learns, for inputs of shape `input`. A normalisation's γ counts as weights,
-/// its β as biases.
+/// its β as biases. All three @throw as output_shape.
 std::int64_t weight_count(const LayerSpec& layer, const Shape& input);
 std::int64_t bias_count(const LayerSpec& layer, const Shape& input);
 

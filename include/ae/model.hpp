@@ -23,7 +23,8 @@ struct ModelSpec {
 
   /// Values in one sample.
   [[nodiscard]] std::int64_t inputs() const { return element_count(input_shape); }
-  /// The shape of one latent code, and its numbers.
+  /// The shape of one latent code, and its numbers. These and what follows @throw UsageError where
+  /// validate() would and there is no answer.
   [[nodiscard]] Shape code_shape() const;
   [[nodiscard]] std::int64_t latent() const { return element_count(code_shape()); }
   /// Which of the encoder's layers makes the code: its last, or the one that a top_k chooses from.
@@ -36,10 +37,10 @@ struct ModelSpec {
   [[nodiscard]] std::vector<LayerSpec> layers() const;
   /// Trainable numbers.
   [[nodiscard]] std::int64_t parameter_count() const;
-  /// @throws UsageError if there is no encoder or decoder, a layer cannot work on what the one
-  /// before makes, a code's layer is not the encoder's last, a tied layer has no mate of its
-  /// widths, or the last layer is not a dense or convolutional one that makes as many values as the
-  /// input has.
+  /// @throws UsageError if there is no encoder or decoder, a number of a layer is out of range, a
+  /// layer cannot work on what the one before makes, a code's layer is not the encoder's last, a
+  /// tied layer has no mate of its widths, or the last layer is not a dense or convolutional one
+  /// that makes as many values as the input has.
   void validate() const;
 
   bool operator==(const ModelSpec&) const = default;
@@ -80,9 +81,10 @@ struct LayerSlice {
   std::int64_t states = 0;  ///< how many of both; 0 for layers that have none
 };
 
-/// The slices of every layer, encoder first. Each tensor starts at a multiple of 16 floats (64
-/// bytes), so that kernels may use aligned vector accesses; the gaps between are zero. What layers
-/// keep without learning it by gradients comes after all that they learn.
+/// The slices of every layer, encoder first. @throws UsageError as output_shape. Each tensor starts
+/// at a multiple of 16 floats (64 bytes), so that kernels may use aligned vector accesses; the gaps
+/// between are zero. What layers keep without learning it by gradients comes after all that they
+/// learn.
 std::vector<LayerSlice> layer_slices(const ModelSpec& spec);
 
 /// The length of that buffer in floats, gaps included.
@@ -96,14 +98,21 @@ std::int64_t trainable_floats(const ModelSpec& spec);
 struct Model {
   ModelSpec spec;
   std::vector<float> parameters;
-  /// How it was trained, free-form; saved with the model and shown by `ae info`.
+  /// How it was trained; saved with the model and shown by `ae info`. train() writes what `ae
+  /// evaluate` goes by: "loss", "reduction", "noise", … A program may add keys of its own.
   std::map<std::string, std::string> training;
+
+  /// Every function that takes a model does this first.
+  /// @throws UsageError as ModelSpec::validate, and unless there are parameter_floats(spec)
+  /// parameters.
+  void validate() const;
 
   /// Glorot uniform weights, U(-√(6/(fan_in+fan_out)), +√(6/(fan_in+fan_out))), and zero biases,
   /// as Keras has them: fans are inputs and units, and in convolutions channels × kernel area. The
   /// numbers depend on `seed` alone, not on the device.
   /// Source: Glorot & Bengio, AISTATS 2010, eq. 16. Normalisations begin as they are without one:
   /// γ = 1, β = 0, and running means of 0 and variances of 1.
+  /// @throws UsageError as ModelSpec::validate.
   static Model initialize(const ModelSpec& spec, std::uint64_t seed);
 };
 
@@ -114,7 +123,7 @@ struct Model {
 /// its inputs channels innermost; a gaussian's units are [μ | ln σ²]. The description, `training`
 /// and a checksum go into the header's metadata. The same model gives the same bytes. The file
 /// appears whole or not at all.
-/// @throws Error if it cannot be written.
+/// @throws UsageError as Model::validate; Error if it cannot be written.
 void save_model(const Model& model, const std::filesystem::path& path);
 
 /// @throws Error if the file is missing, cut, altered, or not a model of this program.

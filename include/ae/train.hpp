@@ -196,16 +196,21 @@ struct TrainResult {
 /// other than BCE. BCE takes values that are outside [0, 1] by no more than 1e-6, a scaler's
 /// rounding, as they are; Dataset::clamp_rounding brings them in.
 /// @throws UsageError if options, model and data do not fit together (BCE without a sigmoid output,
-///   other row sizes, an output activation that cannot reach the training data's values, see
-///   output_range, sparsity of a code that is not a dense layer's); Error for values outside [0, 1]
-///   with BCE, NaN, or images with the channels first for a model that takes them last.
+///   an output activation that cannot reach the training data's values, see output_range, sparsity
+///   of a code that is not a dense layer's), DataMismatch among them (other row sizes, no rows);
+///   Error for values outside [0, 1] with BCE, NaN, or images with the channels first for a model
+///   that takes them last.
 void require_trainable(const ModelSpec& spec, const Dataset& training, const Dataset* validation,
                        const TrainOptions& options);
 
-/// Trains `model` in place. The same seed, data and device give the same bits, whatever the number
-/// of threads.
-/// @throws as require_trainable; Error for a loss that became NaN; what a function of `options`
-///   threw, with `model` as trained so far. After other errors `model` is as it was.
+/// Trains `model` in place, and notes in its `training` how (loss, reduction, noise, seed, epochs,
+/// …), so that `ae evaluate` knows. The same model, seed, data and device give the same bits,
+/// whatever the number of threads, on one instruction set of the CPU and with one version of
+/// oneDNN, see ae.hpp.
+/// @throws UsageError as Model::validate and require_trainable, and for a device that is none;
+///   Error as require_trainable, for a device that cannot be used, for a loss that became NaN; what
+///   a function of `options` threw, with `model` as trained so far. After other errors `model` is
+///   as it was.
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
                   const TrainOptions& options);
 

@@ -6,8 +6,8 @@
 
 /// Kernel sources for the emulated device are compiled with the compiler's instrumentation for
 /// kernels of operating systems (-fsanitize=kernel-address): before each access to memory it calls
-/// one of these functions, whose names it dictates. Host code in the same files calls them, too; it
-/// is recognised by no kernel being under way.
+/// one of these functions (access_names.hpp has its names for them). Host code in the same files
+/// calls them, too; it is recognised by no kernel being under way.
 
 namespace {
 
@@ -37,48 +37,49 @@ constexpr auto kWrite = Execution::Access::write;
 
 }  // namespace
 
-// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the compiler's names
 extern "C" {
 
-void __asan_load1_noabort(std::uintptr_t address) {
+void ae_simt_load1(std::uintptr_t address) {
   access_word<1, kRead>(address);
 }
-void __asan_load2_noabort(std::uintptr_t address) {
+void ae_simt_load2(std::uintptr_t address) {
   access_word<2, kRead>(address);
 }
-void __asan_load4_noabort(std::uintptr_t address) {
+void ae_simt_load4(std::uintptr_t address) {
   access_word<4, kRead>(address);
 }
-void __asan_load8_noabort(std::uintptr_t address) {
+void ae_simt_load8(std::uintptr_t address) {
   access_word<8, kRead>(address);
 }
-void __asan_load16_noabort(std::uintptr_t address) {
+void ae_simt_load16(std::uintptr_t address) {
   access_word<16, kRead>(address);
 }
-void __asan_loadN_noabort(std::uintptr_t address, std::size_t bytes) {
+void ae_simt_loadN(std::uintptr_t address, std::size_t bytes) {
   access<kRead>(address, bytes);
 }
-void __asan_store1_noabort(std::uintptr_t address) {
+void ae_simt_store1(std::uintptr_t address) {
   access_word<1, kWrite>(address);
 }
-void __asan_store2_noabort(std::uintptr_t address) {
+void ae_simt_store2(std::uintptr_t address) {
   access_word<2, kWrite>(address);
 }
-void __asan_store4_noabort(std::uintptr_t address) {
+void ae_simt_store4(std::uintptr_t address) {
   access_word<4, kWrite>(address);
 }
-void __asan_store8_noabort(std::uintptr_t address) {
+void ae_simt_store8(std::uintptr_t address) {
   access_word<8, kWrite>(address);
 }
-void __asan_store16_noabort(std::uintptr_t address) {
+void ae_simt_store16(std::uintptr_t address) {
   access_word<16, kWrite>(address);
 }
-void __asan_storeN_noabort(std::uintptr_t address, std::size_t bytes) {
+void ae_simt_storeN(std::uintptr_t address, std::size_t bytes) {
   access<kWrite>(address, bytes);
 }
 
+/// The compiler also announces calls that do not return; here nobody wants to know.
+void ae_simt_handle_no_return() {}
+
 }  // extern "C"
-// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 
 namespace ae::simt {
 

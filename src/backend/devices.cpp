@@ -13,7 +13,7 @@
 #include "backend/check_backend.hpp"
 #include "backend/cpu/cpu_backend.hpp"
 #include "backend/cuda/cuda_backend.hpp"
-#include "backend/simt/simt_backend.hpp"
+#include "backend/emulated_device.hpp"
 #include "io/numbers.hpp"
 
 namespace ae {
@@ -22,6 +22,9 @@ namespace {
 
 constexpr std::string_view kCudaPrefix = "cuda:";
 constexpr std::string_view kCheckPrefix = "check:";
+constexpr const char* kNoEmulatedDevice =
+    "this program does not have the emulated device (it links ae::simt and calls "
+    "ae::register_simt_device() to have it)";
 
 /// The N of "cuda:N", 0 of "cuda", -1 of anything else.
 int cuda_index(std::string_view name) {
@@ -31,17 +34,31 @@ int cuda_index(std::string_view name) {
   return io::to_integer<int>(name).value_or(-1);
 }
 
-bool is_simt(const std::string& name) {
-  return name.starts_with("simt") && make_simt_backend(name) != nullptr;
+bool is_simt(std::string_view name) {
+  const EmulatedDevice* device = emulated_device();
+  return device != nullptr ? device->has_order(name) : name == "simt" || name.starts_with("simt:");
 }
 
 bool is_check(const std::string& name) {
   return name == "check" || name.starts_with(kCheckPrefix);
 }
 
-/// The best device that has our kernels.
+/// The best device that has our kernels, usable or not.
 std::string best_with_kernels(const DeviceInfo& gpu) {
   return gpu.usable ? gpu.name : "simt";
+}
+
+DeviceInfo describe_simt() {
+  const bool usable = emulated_device() != nullptr;
+  return {"simt", "the CUDA kernels on an emulated device: slow and strict", usable,
+          usable ? "" : kNoEmulatedDevice};
+}
+
+/// "check" where it would judge the best device that has our kernels.
+DeviceInfo describe_check(const DeviceInfo& gpu) {
+  const bool usable = gpu.usable || emulated_device() != nullptr;
+  return {"check", best_with_kernels(gpu) + " beside cpu, operation by operation, compared", usable,
+          usable ? "" : fmt::format("no GPU is usable, and {}", kNoEmulatedDevice)};
 }
 
 /// What "check" judges: the device it names, else the best there is.
@@ -120,17 +137,18 @@ DeviceInfo find_device(const std::string& wanted) {
 
 std::vector<DeviceInfo> list_devices() {
   std::vector<DeviceInfo> devices = list_cuda_devices();
-  const std::string judged = best_with_kernels(devices.front());
+  const DeviceInfo check = describe_check(devices.front());
   devices.push_back({"cpu", describe_cpu(0), true, ""});
-  devices.push_back({"simt", "the CUDA kernels on an emulated device: slow and strict", true, ""});
-  devices.push_back({"check", judged + " beside cpu, operation by operation, compared", true, ""});
+  devices.push_back(describe_simt());
+  devices.push_back(check);
   return devices;
 }
 
 DeviceInfo resolve_device(const DeviceOptions& options) {
   validate(options);
   DeviceInfo device = find_device(options.device);
-  if (!device.usable) {
+  // "check" with a device's name can be used where that device can.
+  if (!device.usable && !options.device.starts_with(kCheckPrefix)) {
     throw Error(fmt::format("device '{}' cannot be used, {}, choose --device cpu or auto",
                             options.device, device.why_not));
   }
@@ -152,7 +170,7 @@ std::unique_ptr<Backend> make_backend(const DeviceOptions& options) {
   if (const int index = cuda_index(device.name); index >= 0) {
     return make_cuda_backend(index, options);
   }
-  if (device.name == "simt") return make_simt_backend(options.device);
+  if (device.name == "simt") return emulated_device()->make_backend(options.device);
   if (device.name == "check") {
     DeviceOptions judged = options;
     judged.device = judged_device(options.device);

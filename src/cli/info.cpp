@@ -94,7 +94,10 @@ void describe_program(bool json) {
     text += fmt::format("  {:<8}{}{}\n", device.name, device.description,
                         device.usable ? "" : fmt::format(": not usable, {}", device.why_not));
   }
-  text += "\nlibraries\n";
+  text +=
+      "\nThe same bits, with any number of threads, hold within one instruction set (AVX-512,\n"
+      "AVX2, baseline; cpu's is named above) and one version of oneDNN.\n"
+      "\nlibraries\n";
   for (const auto& [name, library_version] : libraries.items()) {
     text += fmt::format("  {:<12}{}\n", name, library_version.get<std::string>());
   }

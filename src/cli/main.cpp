@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "ae/error.hpp"
+#include "ae/simt.hpp"
 #include "ae/version.hpp"
 
 #include "cli/commands.hpp"
@@ -96,7 +97,12 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
   try {
+#if AE_HAS_SIMT
+    ae::register_simt_device();
+#endif
     return ae::cli::run(ae::cli::Arguments(argv + 1, argv + argc));
+  } catch (const ae::DataMismatch& error) {
+    return fail(ae::cli::kWorkFailed, error.what());
   } catch (const ae::UsageError& error) {
     return fail(ae::cli::kUsageWrong, error.what());
   } catch (const ae::Error& error) {

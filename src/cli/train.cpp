@@ -118,31 +118,10 @@ Rows load_rows(const TrainCommand& command) {
   return rows;
 }
 
-/// What is kept with the model: everything that its numbers depend on, and nothing that varies
-/// between runs which give the same numbers.
-std::map<std::string, std::string> training_record(const TrainCommand& command, const Rows& rows,
-                                                   const ModelSpec& spec, const TrainResult& result,
-                                                   const EvaluationResult& test) {
-  std::map<std::string, std::string> record = command.options.record();
-  record["data"] = io::to_utf8(rows.training.source());
-  record["rows"] = std::to_string(rows.training.rows());
-  record["epochs"] = std::to_string(result.epochs.size());
-  record["device"] = result.device;
-  record["ae_version"] = version();
-  record_range(spec, rows.training, record);
-  if (spec.is_variational()) {
-    const VariationalOptions& variational = command.options.training.variational;
-    record["beta"] = fmt::format("{}", variational.beta);
-    record["kl_warm_up"] = fmt::format("{}", variational.warm_up_epochs);
-    record["free_bits"] = fmt::format("{}", variational.free_bits);
-  }
-  if (result.interrupted) record["interrupted"] = "true";
-  if (!result.epochs.empty()) {
-    record["train_loss"] = fmt::format("{:.9g}", result.epochs.back().train_loss);
-  }
-  if (!std::isnan(test.loss)) record["test_loss"] = fmt::format("{:.9g}", test.loss);
-  if (!std::isnan(test.kl)) record["test_kl"] = fmt::format("{:.9g}", test.kl);
-  return record;
+/// Notes in the model what the test rows say of it.
+void record_test(const EvaluationResult& test, Model& model) {
+  if (!std::isnan(test.loss)) model.training["test_loss"] = fmt::format("{:.9g}", test.loss);
+  if (!std::isnan(test.kl)) model.training["test_kl"] = fmt::format("{:.9g}", test.kl);
 }
 
 /// The parts of a variational model's loss: of the test rows, else of the last epoch's training.
@@ -403,7 +382,7 @@ void describe(const TrainCommand& command, const DeviceInfo& device, const Rows&
     side_work.attempt([&] {
       activity.start("evaluating the test rows");
       outcome.test = evaluate(model, *rows.test, evaluation_options(training), training.device);
-      model.training = training_record(command, rows, spec, outcome.result, outcome.test);
+      record_test(outcome.test, model);
       folder.save(model);
     });
     side_work.attempt([&] { activity.stop(); });
@@ -488,7 +467,8 @@ int run_train(const Arguments& arguments) {
   outcome.result = run_training(command, rows, model, folder, interrupts, side_work);
   if (rows.test) outcome.test = last_validation(outcome.result);
 
-  model.training = training_record(command, rows, spec, outcome.result, outcome.test);
+  record_range(spec, rows.training, model.training);
+  record_test(outcome.test, model);
   folder.save(model);
   const std::string saved = fmt::format("the model is saved: {}", folder.model().string());
   const Interrupts::LettingGo letting_go(interrupts, [&] {

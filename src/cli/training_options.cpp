@@ -219,42 +219,6 @@ std::string TrainingOptions::short_name() const {
   return name;
 }
 
-std::map<std::string, std::string> TrainingOptions::record() const {
-  const auto number = [](float value) { return fmt::format("{}", value); };
-  std::map<std::string, std::string> record = {
-      {"loss", loss_},
-      {"reduction", reduction_},
-      {"optimizer", optimizer_},
-      {"learning_rate", number(training.optimizer.learning_rate)},
-      {"beta1", number(training.optimizer.beta1)},
-      {"beta2", number(training.optimizer.beta2)},
-      {"epsilon", number(training.optimizer.epsilon)},
-      {"momentum", number(training.optimizer.momentum)},
-      {"rho", number(training.optimizer.rho)},
-      {"weight_decay", number(training.optimizer.weight_decay)},
-      {"schedule", schedule_},
-      {"schedule_factor", number(training.schedule.factor)},
-      {"schedule_epochs", std::to_string(training.schedule.step_epochs)},
-      {"schedule_patience", std::to_string(training.schedule.patience)},
-      {"schedule_floor", number(training.schedule.floor)},
-      {"warm_up", number(training.schedule.warm_up)},
-      {"clip_norm", number(training.clip_norm)},
-      {"ema", number(training.ema_decay)},
-      {"batch_size", std::to_string(training.batch_size)},
-      {"seed", std::to_string(training.seed)},
-  };
-  if (training.noise.kind != Noise::none) {
-    record["noise"] = noise_;
-    record["noise_amount"] = number(training.noise.amount);
-  }
-  if (training.sparsity.is_on()) {
-    record["code_l1"] = number(training.sparsity.l1);
-    record["code_kl"] = number(training.sparsity.kl);
-    record["code_target"] = number(training.sparsity.rho);
-  }
-  return record;
-}
-
 std::string shapes_through(const ModelSpec& spec) {
   std::string text = std::to_string(spec.inputs());
   for (const LayerSlice& slice : layer_slices(spec)) {

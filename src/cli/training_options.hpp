@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -35,9 +34,6 @@ struct TrainingOptions {
 
   /// A short name of the model, for folders: "128-64-32".
   [[nodiscard]] std::string short_name() const;
-
-  /// What the model's numbers depend on, by the options' names with underscores.
-  [[nodiscard]] std::map<std::string, std::string> record() const;
 
  private:
   std::vector<std::int64_t> hidden_ = {32};

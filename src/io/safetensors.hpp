@@ -28,10 +28,12 @@ struct TensorFile {
 /// metadata goes "crc32", a checksum of the whole file with its own eight digits taken as zeros, so
 /// that a changed bit anywhere is noticed. The same content gives the same bytes.
 /// Source: github.com/huggingface/safetensors, "Format".
+/// @throws Error if it cannot be written, or its header would be longer than we read.
 void write_safetensors(const TensorFile& content, const std::filesystem::path& path);
 
 /// @throws Error if the file is missing, cut or altered, claims what it does not hold, or has
-/// tensors of another type than F32. A file without a checksum is taken as it is.
+/// tensors of another type than F32. Time and memory are proportional to the file's size, whatever
+/// it says. A file without a checksum is taken as it is.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
 }  // namespace ae::io

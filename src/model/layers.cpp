@@ -168,6 +168,50 @@ std::string text_of(const TopKSpec& layer) {
   return fmt::format("top_k {}", layer.k);
 }
 
+/// Whether a layer's numbers are such as parse_layer takes, where its shapes do not tell; `layer`
+/// is what it is an alternative of, for messages. @throws UsageError
+struct RequireNumbers {
+  const LayerSpec& layer;
+
+  void operator()(const DenseSpec& spec) const { known(spec.activation); }
+  void operator()(const ConvolutionSpec& spec) const {
+    within("the number of channels", spec.channels, kMostChannels);
+    within("the kernel's height", spec.kernel_height, kLargestWindow);
+    within("the kernel's width", spec.kernel_width, kLargestWindow);
+    within("the stride", spec.stride, kLargestWindow);
+    require_known(kPaddings, "padding", spec.padding);
+    known(spec.activation);
+  }
+  void operator()(const MaxPoolSpec& spec) const {
+    within("the window's size", spec.size, kLargestWindow);
+  }
+  void operator()(const UpsampleSpec& spec) const {
+    within("the factor", spec.factor, kLargestWindow);
+  }
+  void operator()(const FlattenSpec& /*spec*/) const {}
+  void operator()(const ReshapeSpec& spec) const { require_shape(spec.shape, "a reshape's shape"); }
+  void operator()(const DropoutSpec& spec) const {
+    if (spec.rate >= 0 && spec.rate < 1) return;
+    throw UsageError(
+        fmt::format("in '{}' the probability must be from 0 to below 1", to_string(layer)));
+  }
+  void operator()(const LayerNormSpec& spec) const { known(spec.activation); }
+  void operator()(const BatchNormSpec& spec) const { known(spec.activation); }
+  void operator()(const GaussianSpec& spec) const {
+    within("the number of units", spec.units, kMostValues / 2);
+  }
+  void operator()(const TopKSpec& spec) const { within("k", spec.k, kMostValues); }
+
+ private:
+  static void known(Activation activation) {
+    require_known(kActivations, "activation", activation);
+  }
+  void within(const char* what, std::int64_t value, std::int64_t most) const {
+    if (value >= 1 && value <= most) return;
+    throw UsageError(fmt::format("in '{}' {} must be from 1 to {}", to_string(layer), what, most));
+  }
+};
+
 /// The shape after a layer; `layer` is what it is an alternative of, for messages.
 struct ShapeAfter {
   const LayerSpec& layer;
@@ -305,6 +349,8 @@ LayerSpec parse_layer(std::string_view text, Activation activation) {
 }
 
 Shape output_shape(const LayerSpec& layer, const Shape& input) {
+  require_shape(input, "a layer's input shape");
+  std::visit(RequireNumbers{layer}, layer);
   Shape output = std::visit(ShapeAfter{layer, input}, layer);
   std::int64_t values = 1;
   for (const std::int64_t extent : output) {
@@ -319,6 +365,7 @@ Shape output_shape(const LayerSpec& layer, const Shape& input) {
 }
 
 std::int64_t weight_count(const LayerSpec& layer, const Shape& input) {
+  static_cast<void>(output_shape(layer, input));  // which checks both
   if (const auto* dense = std::get_if<DenseSpec>(&layer)) {
     return dense->tied ? 0 : element_count(input) * dense->units;
   }
@@ -332,6 +379,7 @@ std::int64_t weight_count(const LayerSpec& layer, const Shape& input) {
 }
 
 std::int64_t bias_count(const LayerSpec& layer, const Shape& input) {
+  static_cast<void>(output_shape(layer, input));  // which checks both
   if (const auto* dense = std::get_if<DenseSpec>(&layer)) return dense->units;
   if (const auto* gaussian = std::get_if<GaussianSpec>(&layer)) return 2 * gaussian->units;
   if (const auto* convolution = std::get_if<ConvolutionSpec>(&layer)) return convolution->channels;
@@ -339,6 +387,7 @@ std::int64_t bias_count(const LayerSpec& layer, const Shape& input) {
 }
 
 std::int64_t state_count(const LayerSpec& layer, const Shape& input) {
+  static_cast<void>(output_shape(layer, input));  // which checks both
   return std::holds_alternative<BatchNormSpec>(layer) ? 2 * channels_of(input) : 0;
 }
 

@@ -113,8 +113,12 @@ Shape ModelSpec::code_shape() const {
 }
 
 std::size_t ModelSpec::code_layer() const {
-  const std::size_t last = encoder.size() - 1;
-  return std::holds_alternative<TopKSpec>(encoder[last]) ? last - 1 : last;
+  const bool chooses = !encoder.empty() && std::holds_alternative<TopKSpec>(encoder.back());
+  const std::size_t behind = chooses ? 2 : 1;
+  if (encoder.size() < behind) {
+    throw UsageError("the model's encoder has no layer that makes a code, give it one");
+  }
+  return encoder.size() - behind;
 }
 
 bool ModelSpec::is_variational() const {
@@ -122,8 +126,14 @@ bool ModelSpec::is_variational() const {
 }
 
 Activation ModelSpec::output_activation() const {
-  if (const auto* dense = std::get_if<DenseSpec>(&decoder.back())) return dense->activation;
-  return std::get<ConvolutionSpec>(decoder.back()).activation;
+  if (!decoder.empty()) {
+    if (const auto* dense = std::get_if<DenseSpec>(&decoder.back())) return dense->activation;
+    if (const auto* convolution = std::get_if<ConvolutionSpec>(&decoder.back())) {
+      return convolution->activation;
+    }
+  }
+  throw UsageError(
+      "the model's decoder does not end in a dense or convolutional layer, give it one");
 }
 
 std::vector<LayerSpec> ModelSpec::layers() const {
@@ -139,18 +149,14 @@ std::int64_t ModelSpec::parameter_count() const {
 }
 
 void ModelSpec::validate() const {
-  if (input_shape.empty()) throw UsageError("the model's input shape has no extents, give one");
-  std::int64_t values = 1;
-  for (const std::int64_t extent : input_shape) {
-    if (extent < 1 || extent > kMostValues || values * extent > kMostValues) {
-      throw UsageError(fmt::format("the model's input shape {} must have 1 to {} values",
-                                   to_string(input_shape), kMostValues));
-    }
-    values *= extent;
-  }
+  require_shape(input_shape, "the model's input shape");
   if (encoder.empty() || decoder.empty()) {
     throw UsageError(
         "the model lacks layers, it needs at least one in the encoder and the decoder");
+  }
+  if (encoder.size() + decoder.size() > kMostLayers) {
+    throw UsageError(fmt::format("the model has {} layers, it can have {}",
+                                 encoder.size() + decoder.size(), kMostLayers));
   }
   Shape shape = input_shape;
   const LayerSpec* before = nullptr;
@@ -253,12 +259,24 @@ std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
 }
 
 std::int64_t parameter_floats(const ModelSpec& spec) {
-  const LayerSlice last = layer_slices(spec).back();
-  return last.state + aligned(last.states);
+  const std::vector<LayerSlice> slices = layer_slices(spec);
+  return slices.empty() ? 0 : slices.back().state + aligned(slices.back().states);
 }
 
 std::int64_t trainable_floats(const ModelSpec& spec) {
-  return layer_slices(spec).front().state;
+  const std::vector<LayerSlice> slices = layer_slices(spec);
+  return slices.empty() ? 0 : slices.front().state;
+}
+
+void Model::validate() const {
+  spec.validate();
+  const std::int64_t needed = parameter_floats(spec);
+  if (static_cast<std::int64_t>(parameters.size()) != needed) {
+    throw UsageError(fmt::format(
+        "the model has {} parameters, but its layers need {}; make it with Model::initialize or "
+        "load_model",
+        parameters.size(), needed));
+  }
 }
 
 Model Model::initialize(const ModelSpec& spec, std::uint64_t seed) {

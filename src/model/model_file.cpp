@@ -12,6 +12,7 @@
 
 #include "io/printable.hpp"
 #include "io/safetensors.hpp"
+#include "io/untrusted_json.hpp"
 #include "model/geometry.hpp"
 
 namespace ae {
@@ -28,6 +29,7 @@ constexpr const char* kWeight = ".weight";
 constexpr const char* kBias = ".bias";
 constexpr const char* kRunningMean = ".running_mean";
 constexpr const char* kRunningVariance = ".running_var";
+constexpr const char* kBadDescription = "its description is not what ae writes";
 
 OrderedJson to_json(const std::vector<LayerSpec>& layers) {
   OrderedJson list = OrderedJson::array();
@@ -41,8 +43,19 @@ std::string training_text(const std::map<std::string, std::string>& training) {
   return json(training).dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+json parse_description(const std::string& text) {
+  try {
+    return io::parse_untrusted_json(text);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}, it {}", kBadDescription, error.what()));
+  }
+}
+
 /// Version 1 knew dense layers only, as objects.
 std::vector<LayerSpec> layers_from_json(const json& list) {
+  if (list.size() > kMostLayers) {
+    throw Error(fmt::format("it has {} layers, and {} are the most", list.size(), kMostLayers));
+  }
   std::vector<LayerSpec> layers;
   for (const json& layer : list) {
     if (layer.is_string()) {
@@ -128,7 +141,7 @@ ModelSpec read_spec(const io::TensorFile& file) {
     throw Error("it was written by a newer ae");
   }
   if (!file.verified) throw Error("its checksum is missing, so it was altered or damaged");
-  const json description = json::parse(model->second);
+  const json description = parse_description(model->second);
   ModelSpec spec{description.at("input_shape").get<Shape>(),
                  layers_from_json(description.at("encoder")),
                  layers_from_json(description.at("decoder"))};
@@ -154,7 +167,7 @@ Model read_model(const io::TensorFile& file) {
   Model model;
   model.spec = read_spec(file);
   if (const auto training = file.metadata.find("training"); training != file.metadata.end()) {
-    model.training = json::parse(training->second).get<std::map<std::string, std::string>>();
+    model.training = parse_description(training->second).get<std::map<std::string, std::string>>();
   }
   const std::vector<LayerSpec> layers = model.spec.layers();
   const std::vector<LayerSlice> slices = layer_slices(model.spec);
@@ -205,6 +218,7 @@ Model read_model(const io::TensorFile& file) {
 }  // namespace
 
 void save_model(const Model& model, const std::filesystem::path& path) {
+  model.validate();
   io::TensorFile file;
   OrderedJson description;
   description["input_shape"] = model.spec.input_shape;
@@ -242,7 +256,7 @@ Model load_model(const std::filesystem::path& path) {
   try {
     return read_model(file);
   } catch (const json::exception&) {
-    why = "its description is not what ae writes";
+    why = kBadDescription;
   } catch (const Error& error) {
     why = error.what();
   }

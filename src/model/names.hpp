@@ -39,6 +39,16 @@ std::string_view name_of(const Names<Enum, kSize>& names, Enum value) {
   return "unknown";
 }
 
+/// @throws UsageError for a number that was cast to the enumeration and is none of its values.
+template <typename Enum, std::size_t kSize>
+void require_known(const Names<Enum, kSize>& names, std::string_view what, Enum value) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return;
+  }
+  throw UsageError(fmt::format("there is no {} number {}, choose one of {}", what,
+                               static_cast<int>(value), list_of(names)));
+}
+
 /// @throws UsageError that lists the names there are; `what` is "activation".
 template <typename Enum, std::size_t kSize>
 Enum value_of(const Names<Enum, kSize>& names, std::string_view what, std::string_view wanted) {

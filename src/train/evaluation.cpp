@@ -95,12 +95,17 @@ double loss_divisor(Reduction reduction, std::int64_t rows, std::int64_t row_siz
   return reduction == Reduction::mean ? samples * static_cast<double>(row_size) : samples;
 }
 
-void require_fit(const ModelSpec& spec, const Dataset& data) {
+void require_rows(const Dataset& data) {
   if (data.rows() == 0) {
-    throw Error(fmt::format("{} holds no rows, give at least one", data.source()));
+    throw DataMismatch(fmt::format("{} holds no rows, give at least one",
+                                   data.source().empty() ? "the data set" : data.source()));
   }
+}
+
+void require_fit(const ModelSpec& spec, const Dataset& data) {
+  require_rows(data);
   if (data.row_size() != spec.inputs()) {
-    throw Error(
+    throw DataMismatch(
         fmt::format("{} has rows of {} values ({}), but the model takes {} ({}); use data of "
                     "the shape it was trained on",
                     data.source(), data.row_size(), to_string(data.row_shape()), spec.inputs(),

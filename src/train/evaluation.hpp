@@ -52,11 +52,17 @@ double density_after(const NoiseOptions& noise, double density);
 /// sample.
 double loss_divisor(Reduction reduction, std::int64_t rows, std::int64_t row_size);
 
-/// @throws UsageError if rows of `data` are not as wide as the model's input, or there are none.
+/// @throws DataMismatch if there are none.
+void require_rows(const Dataset& data);
+
+/// @throws DataMismatch if rows of `data` are not as wide as the model's input, or there are none.
 void require_fit(const ModelSpec& spec, const Dataset& data);
 
 /// @throws UsageError if its amount is none that its kind can have.
 void require_in_range(const NoiseOptions& noise);
+
+/// @throws UsageError if one of the options can have no such value.
+void require_in_range(const EvaluationOptions& options);
 
 /// @throws UsageError for sparsity of a code that cannot have it.
 void require_code_fits(const ModelSpec& spec, const SparsityOptions& sparsity);

@@ -50,9 +50,10 @@ EvaluationOptions evaluation_options(const TrainOptions& training) {
 
 EvaluationResult evaluate(const Model& model, const Dataset& data, const EvaluationOptions& options,
                           const DeviceOptions& device) {
+  model.validate();
   require_fit(model.spec, data);
+  require_in_range(options);
   require_loss_fits(model.spec, data, options.loss);
-  require_in_range(options.noise);
   const std::unique_ptr<Backend> backend = make_backend(device);
   const Parameters parameters(*backend, model);
   return Evaluation(*backend, model.spec, parameters, data, options).run();
@@ -60,9 +61,13 @@ EvaluationResult evaluate(const Model& model, const Dataset& data, const Evaluat
 
 CodeStatistics describe_codes(std::span<const float> codes, std::int64_t latent) {
   constexpr double kActive = 0.01;
-  CodeStatistics statistics;
-  if (codes.empty() || latent < 1) return statistics;
   const auto cols = static_cast<std::size_t>(latent);
+  if (latent < 1 || codes.size() % cols != 0) {
+    throw UsageError(
+        fmt::format("{} numbers make no whole number of codes of {}", codes.size(), latent));
+  }
+  CodeStatistics statistics;
+  if (codes.empty()) return statistics;
   const double rows = static_cast<double>(codes.size() / cols);
   std::vector<double> sums(cols);
   std::vector<double> squares(cols);
@@ -86,14 +91,17 @@ CodeStatistics describe_codes(std::span<const float> codes, std::int64_t latent)
 }
 
 std::vector<float> encode(const Model& model, const Dataset& data, const DeviceOptions& device) {
+  model.validate();
   require_fit(model.spec, data);
   data.require_finite(false);
   return run_layers(model, data, 0, model.spec.encoder.size(), device);
 }
 
 std::vector<float> decode(const Model& model, const Dataset& codes, const DeviceOptions& device) {
+  model.validate();
+  require_rows(codes);
   if (codes.row_size() != model.spec.latent()) {
-    throw Error(
+    throw DataMismatch(
         fmt::format("{} has codes of {} numbers, but the model's have {}; use codes that this "
                     "model's encoder made",
                     codes.source(), codes.row_size(), model.spec.latent()));
@@ -104,6 +112,7 @@ std::vector<float> decode(const Model& model, const Dataset& codes, const Device
 
 Dataset corrupt(const Dataset& data, const NoiseOptions& noise, const DeviceOptions& device) {
   require_in_range(noise);
+  require_rows(data);
   data.require_finite(false);
   const std::unique_ptr<Backend> backend = make_backend(device);
   const std::unique_ptr<ResidentData> resident = backend->make_resident(data);
@@ -118,6 +127,7 @@ Dataset corrupt(const Dataset& data, const NoiseOptions& noise, const DeviceOpti
 
 std::vector<float> reconstruct(const Model& model, const Dataset& data,
                                const DeviceOptions& device) {
+  model.validate();
   require_fit(model.spec, data);
   data.require_finite(false);
   return run_layers(model, data, 0, model.spec.layers().size(), device);

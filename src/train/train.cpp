@@ -17,6 +17,7 @@
 #include "train/data_fit.hpp"
 #include "train/evaluation.hpp"
 #include "train/trainer.hpp"
+#include "train/training_record.hpp"
 
 namespace ae {
 
@@ -74,6 +75,10 @@ Reduction parse_reduction(std::string_view name) {
 void TrainOptions::validate() const {
   constexpr double kMostRows = std::numeric_limits<std::int32_t>::max();
   const auto number = [](auto value) { return static_cast<double>(value); };
+  require_known(kLosses, "loss", loss);
+  require_known(kReductions, "reduction", reduction);
+  require_known(kOptimizers, "optimizer", optimizer.kind);
+  require_known(kSchedules, "schedule", schedule.kind);
   require(epochs >= 0 && number(epochs) <= kMostRows, "the number of epochs", number(epochs),
           "from 0 to 2147483647");
   require(batch_size >= 1 && number(batch_size) <= kMostRows, "the batch size", number(batch_size),
@@ -100,7 +105,8 @@ void TrainOptions::validate() const {
   require(sparsity.rho > 0 && sparsity.rho < 1, "the target activation", number(sparsity.rho),
           "between 0 and 1");
   require_at_least_0(variational.beta, "beta");
-  require_at_least_0(variational.warm_up_epochs, "the KL's warm-up");
+  require(variational.warm_up_epochs >= 0 && number(variational.warm_up_epochs) <= kMostRows,
+          "the KL's warm-up", number(variational.warm_up_epochs), "from 0 to 2147483647");
   require_at_least_0(variational.free_bits, "the number of free nats");
   require(schedule.warm_up >= 0 && number(schedule.warm_up) <= number(epochs), "the warm-up",
           number(schedule.warm_up), fmt::format("from 0 to the number of epochs, {}", epochs));
@@ -117,7 +123,16 @@ void TrainOptions::validate() const {
   require_fraction(ema_decay, "the decay of the average");
 }
 
+void require_in_range(const EvaluationOptions& options) {
+  require_known(kLosses, "loss", options.loss);
+  require_known(kReductions, "reduction", options.reduction);
+  require_in_range(options.noise);
+  const auto beta = static_cast<double>(options.beta);
+  require(std::isfinite(beta) && beta >= 0, "beta", beta, "at least 0");
+}
+
 void require_in_range(const NoiseOptions& noise) {
+  require_known(kNoises, "noise", noise.kind);
   const auto amount = static_cast<double>(noise.amount);
   if (noise.kind == Noise::gaussian) {
     require(std::isfinite(amount) && amount >= 0, "the noise's standard deviation", amount,
@@ -166,8 +181,11 @@ void require_trainable(const ModelSpec& spec, const Dataset& training, const Dat
 TrainResult train(Model& model, const Dataset& training, const Dataset* validation,
                   const TrainOptions& options) {
   require_trainable(model.spec, training, validation, options);
+  model.validate();
   const std::unique_ptr<Backend> backend = make_backend(options.device);
-  return Trainer(*backend, model, training, validation, options).run();
+  TrainResult result = Trainer(*backend, model, training, validation, options).run();
+  record_training(model, training, options, result);
+  return result;
 }
 
 }  // namespace ae

@@ -72,6 +72,17 @@ class BadData(ProgramTest):
         self.fails(1, ["other.idx", "25", "16"], "train", "--data", "data.idx", "--test-data",
                    "other.idx", "--hidden", "4", "--out", "run")
 
+    def test_rows_that_do_not_fit_the_model(self):
+        """To the library's callers a usage error; here they come from a file, as other bad data."""
+        self.train()
+        self.write("other.idx", idx([0] * 25, (5, 5)))
+        for command in ("encode", "evaluate", "reconstruct"):
+            self.fails(1, ["other.idx", "25", "16"], command, "run/model.safetensors", "--data",
+                       "other.idx")
+        self.write("codes.npy", npy([0.5] * 6, (2, 3)))
+        self.fails(1, ["codes.npy", "codes of 3 numbers"], "decode", "run/model.safetensors",
+                   "codes.npy")
+
     def test_divergence(self):
         self.fails(1, ["diverged", "learning rate"], "train", "--data", "data.idx", "--hidden", "4",
                    "--loss", "mse", "--output-activation", "identity", "--learning-rate", "1e30",

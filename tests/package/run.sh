@@ -23,6 +23,7 @@ cmake --build "$work/build"
 "$work/build/consumer" "$work/model.safetensors"
 "$work/build/consumer_by_long_name" "$work/same.safetensors"
 cmp "$work/model.safetensors" "$work/same.safetensors"
+"$work/build/consumer_of_simt"
 
 echo "through pkg-config"
 pc=$(dirname "$(find "$work/prefix" -name ae.pc)")

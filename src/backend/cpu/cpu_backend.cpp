@@ -136,7 +136,7 @@ class CpuBackend final : public Backend {
   bool recording_ = false;
 };
 
-std::string cpu_model() {
+std::string read_cpu_model() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with("model name")) {
@@ -145,6 +145,12 @@ std::string cpu_model() {
     }
   }
   return "CPU";
+}
+
+/// Read once: the kernel takes longer to write that file than a small model to encode a row.
+const std::string& cpu_model() {
+  static const std::string model = read_cpu_model();
+  return model;
 }
 
 /// More threads than cores take turns and save no time. Up to four for a core may be asked for, so

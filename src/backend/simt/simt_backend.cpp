@@ -1,10 +1,11 @@
-#include "backend/simt/simt_backend.hpp"
-
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "ae/simt.hpp"
+
+#include "backend/emulated_device.hpp"
 #include "backend/kernel/kernel_backend.hpp"
 #include "io/numbers.hpp"
 
@@ -104,14 +105,22 @@ std::optional<Order> parse_order(std::string_view name) {
   return order;
 }
 
+bool has_order(std::string_view name) {
+  return parse_order(name).has_value();
+}
+
+std::unique_ptr<Backend> make_backend(std::string_view name) {
+  return std::make_unique<SimtBackend>(std::string(name), parse_order(name).value());
+}
+
+constexpr EmulatedDevice kDevice{has_order, make_backend};
+
 }  // namespace
 
 }  // namespace simt
 
-std::unique_ptr<Backend> make_simt_backend(std::string_view name) {
-  const std::optional<simt::Order> order = simt::parse_order(name);
-  if (!order) return nullptr;
-  return std::make_unique<simt::SimtBackend>(std::string(name), *order);
+void register_simt_device() {
+  set_emulated_device(simt::kDevice);
 }
 
 }  // namespace ae
