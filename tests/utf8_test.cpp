@@ -56,14 +56,14 @@ TEST(Printable, HasNothingThatATerminalObeys) {
 }
 
 TEST(FileFormat, IsTheThingNotItsBytes) {
-  const auto format = [](std::string_view bytes) {
-    return std::string(format_of(std::as_bytes(std::span(bytes))));
+  const auto name = [](std::string_view bytes) {
+    const auto format = recognize(std::as_bytes(std::span(bytes)), "some.file");
+    return format ? format->name : std::string();
   };
-  EXPECT_EQ(format("\x89PNG\r\n\x1A\n"), "a PNG picture");
-  EXPECT_EQ(format("0.1,0.2,"), "text, as CSV is");
-  EXPECT_EQ(format("\x80\x04\x95\x10"), "a pickle, as Python writes");
-  EXPECT_EQ(format("\x01\x02\x03"), "");
-  EXPECT_EQ(format(""), "");
+  EXPECT_EQ(name("\x89PNG\r\n\x1A\n"), "a PNG picture");
+  EXPECT_NE(name("\x80\x04\x95\x10").find("pickle"), std::string::npos);
+  EXPECT_EQ(name("\x01\x02\x03"), "");
+  EXPECT_EQ(name(""), "");
 }
 
 }  // namespace
