@@ -367,7 +367,10 @@ TEST(TrainingRefuses, NanAndInfinity) {
 TEST(TrainingRefuses, ValuesOutsideTheUnitIntervalWithCrossEntropy) {
   for (const float odd : {1.001F, -0.001F, 255.0F}) {
     EXPECT_TRUE(says(refusal(with_value(odd), Loss::bce), "70"));
-    Model model = Model::initialize(dense_autoencoder({4}, {2}), 1);
+    // Other losses take them, but a sigmoid cannot make them.
+    EXPECT_TRUE(says(refusal(with_value(odd), Loss::mse), "take the output activation identity"));
+    Model model =
+        Model::initialize(dense_autoencoder({4}, {2}, Activation::relu, Activation::identity), 1);
     TrainOptions options = quick_options();
     options.loss = Loss::mse;
     EXPECT_NO_THROW(train(model, with_value(odd), nullptr, options));
