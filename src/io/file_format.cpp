@@ -221,7 +221,7 @@ std::optional<FileFormat> recognize(std::span<const std::byte> begin,
   if (is_safetensors(text)) {
     return FileFormat{
         "a safetensors file, such as a model",
-        conversion("safetensors.numpy", "safetensors.numpy.load_file(FILE)['NAME']", path)};
+        conversion("safetensors.numpy", "safetensors.numpy.load_file(FILE)['NAME']", path), true};
   }
   return recognize_text(text, path);
 }

@@ -12,6 +12,7 @@ namespace ae::io {
 struct FileFormat {
   std::string name;  ///< with its article: "a PNG picture"
   std::string cure;  ///< what makes a .npy file of it: "convert it with …", "decompress it with …"
+  bool is_safetensors = false;  ///< as models are
 };
 
 /// As many bytes of a file as recognize() can make use of.

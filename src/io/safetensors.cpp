@@ -202,7 +202,8 @@ void refuse_other_formats(FileSource& file) {
   file.seek(0);
   begin.resize(file.read(begin));
   file.seek(kLengthBytes);
-  if (const auto format = recognize(begin, file.path())) {
+  const auto format = recognize(begin, file.path());
+  if (format && !format->is_safetensors) {
     throw Error(fmt::format("{} is {}, not a model; give a model.safetensors that ae train wrote",
                             file.path().string(), format->name));
   }

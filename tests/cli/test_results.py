@@ -212,17 +212,17 @@ class Names(ProgramTest):
 
     def test_files_that_are_no_models(self):
         for name, content, says in (
-                ("table.csv", b"0.1,0.2,0.3\n" * 9, "text, as CSV is"),
+                ("table.csv", b"0.1,0.2,0.3\n" * 9, "CSV text"),
                 ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(40), "a PNG picture"),
                 ("model.h5", b"\x89HDF\r\n\x1a\n" + bytes(40), "an HDF5 file"),
                 ("model.pt", b"PK\x03\x04" + b"\x08" * 40, "a zip archive"),
-                ("model.pkl", b"\x80\x04\x95" + b"\x08" * 40, "a pickle"),
+                ("model.pkl", b"\x80\x04\x95" + b"\x08" * 40, "a Python pickle"),
                 ("data.npy", npy([0.5] * 16, (1, 16)), "a NumPy array"),
-                ("test.idx", None, "an IDX file")):
+                ("test.idx", None, "IDX data")):
             with self.subTest(name):
                 if content is not None:
                     self.write(name, content)
-                line = self.fails(1, [f"{name} is no model, it is {says}", "ae train"], "info", name)
+                line = self.fails(1, [f"{name} is {says}", "not a model", "ae train"], "info", name)
                 self.assertNotIn("bytes", line)
 
 
