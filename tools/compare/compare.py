@@ -105,9 +105,9 @@ class Side:
         self.ratios = []
 
     def choose(self):
-        """Keeps the variant with the fastest of three runs, in turn: one slow moment decides nothing."""
+        """Keeps the variant with the faster of two runs, in turn: one slow moment decides nothing."""
         fastest = dict.fromkeys(self.variants, float("inf"))
-        for trial in range(3):
+        for trial in range(2):
             for label, command in self.variants.items():
                 if trial > 0 and fastest[label] > 2 * min(fastest.values()):
                     continue  # out of the question
