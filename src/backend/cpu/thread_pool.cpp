@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
 #include <utility>
+
+#include <pthread.h>
 
 #include "backend/blocked_signals.hpp"
 #include "backend/cpu/float_mode.hpp"
@@ -19,6 +22,10 @@ namespace {
 /// How often a waiting thread looks before it gives its core away: some tens of microseconds,
 /// longer than the serial stretches between the regions of a step.
 constexpr int kSpins = 2000;
+
+/// A worker's stack, Linux's usual size. `ulimit -s` may say less than the vector kernels' tiles
+/// (70 KiB) and the libraries' thread-local data take.
+constexpr std::size_t kStackBytes = std::size_t{8} << 20;
 
 /// Where the halves of a share's word meet.
 constexpr unsigned kIndexBits = 32;
@@ -43,12 +50,40 @@ void wait_for_change(const std::atomic<std::uint32_t>& value, std::uint32_t old)
 
 }  // namespace
 
+/// A thread of the pool, which its destructor waits for.
+class ThreadPool::Worker {
+ public:
+  /// @throws std::system_error if the system refuses the thread.
+  Worker(ThreadPool& pool, std::size_t self) : pool_(pool), self_(self) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, kStackBytes);
+    const int status = pthread_create(&thread_, &attributes, run, this);
+    pthread_attr_destroy(&attributes);
+    if (status != 0) throw std::system_error(status, std::generic_category());
+  }
+  ~Worker() { pthread_join(thread_, nullptr); }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+ private:
+  static void* run(void* worker) {
+    auto* const self = static_cast<Worker*>(worker);
+    self->pool_.worker(self->self_);
+    return nullptr;
+  }
+
+  ThreadPool& pool_;
+  std::size_t self_;
+  pthread_t thread_{};
+};
+
 ThreadPool::ThreadPool(int threads) : shares_(static_cast<std::size_t>(std::max(threads, 1))) {
   workers_.reserve(shares_.size() - 1);
   const BlockedSignals blocked;  // the workers inherit it
   try {
     for (std::size_t self = 1; self < shares_.size(); ++self) {
-      workers_.emplace_back([this, self] { worker(self); });
+      workers_.push_back(std::make_unique<Worker>(*this, self));
     }
   } catch (const std::exception&) {
     // No more threads to be had: fewer compute the same.
@@ -59,7 +94,7 @@ ThreadPool::~ThreadPool() {
   stopping_.store(true, std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
 }
 
 void ThreadPool::run(const Job& job) {

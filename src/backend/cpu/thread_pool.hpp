@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
-#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -62,13 +62,15 @@ class ThreadPool {
     std::atomic<std::uint64_t> tasks{0};
   };
 
+  class Worker;
+
   void run(const Job& job);
   void work(std::size_t self);
   void run_task(std::int64_t index, std::size_t self);
   void worker(std::size_t self);
 
   std::vector<Share> shares_;  ///< of the threads that there are, and of those that were refused
-  std::vector<std::thread> workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
   Job job_;
   alignas(64) std::atomic<std::uint32_t> round_{0};      ///< one more for every job
   alignas(64) std::atomic<std::uint32_t> remaining_{0};  ///< tasks of the job that are not done
