@@ -14,6 +14,7 @@
 #include <Eigen/Eigenvalues>
 #include <Eigen/QR>
 #include <omp.h>
+#include <sys/resource.h>
 
 #include "backend/blocked_signals.hpp"
 #include "backend/cpu/gemm.hpp"
@@ -66,13 +67,21 @@ bool can_start(int threads) {
   return !refused;
 }
 
+/// Whether OpenMP's threads have the stacks that oneDNN needs: they are as large as `ulimit -s`
+/// says.
+bool have_large_stacks() {
+  constexpr rlim_t kEnough = rlim_t{1} << 20;
+  rlimit limit{};
+  return getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= kEnough;
+}
+
 /// While it lives, this thread may multiply matrices by oneDNN and Eigen, on as many of OpenMP's
 /// threads as there are cores. These start here and never take a signal. Where the system refuses
-/// them, OpenMP would end the program: then this thread computes alone.
+/// them, OpenMP would end the program, as small stacks would: then this thread computes alone.
 class Products {
  public:
   Products() {
-    if (!can_start(omp_get_max_threads() - 1)) alone_.emplace();
+    if (!have_large_stacks() || !can_start(omp_get_max_threads() - 1)) alone_.emplace();
   }
 
  private:
