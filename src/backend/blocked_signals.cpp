@@ -1,5 +1,7 @@
 #include "backend/blocked_signals.hpp"
 
+#include <initializer_list>
+
 #include <pthread.h>
 
 namespace ae {

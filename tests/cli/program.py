@@ -13,6 +13,10 @@ import unittest
 
 AE = os.environ["AE_BINARY"]
 
+# For tests under limits of the system. The release build runs them.
+without_sanitizers = unittest.skipIf(
+    os.environ.get("AE_SANITIZE"), "sanitizers need memory, threads, files and stacks of their own")
+
 
 def idx(rows, shape, kind=0x08):
     """An IDX file of bytes: rows of `shape`, given as one flat sequence."""

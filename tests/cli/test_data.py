@@ -11,7 +11,8 @@ import tomllib
 import unittest
 import zlib
 
-from program import AE, ProgramTest, gzipped, idx, npy, pixels, read_npy, read_safetensors
+from program import (AE, ProgramTest, gzipped, idx, npy, pixels, read_npy, read_safetensors,
+                     without_sanitizers)
 
 ROWS = 40
 
@@ -256,6 +257,7 @@ class Limits(DataTest):
         yield self.sparse("fortran.npy", npy([], (self.ROWS, 16), "<f4", True), self.ROWS * 64)
         yield self.sparse("huge.idx", struct.pack(">HBBII", 0, 0x0D, 2, self.ROWS, 16), self.ROWS * 64)
 
+    @without_sanitizers
     def test_little_of_a_huge_file_fits_into_little_memory(self):
         self.train()
         model = "run/model.safetensors"

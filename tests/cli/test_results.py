@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import zlib
 
-from program import AE, ProgramTest, idx, npy, pixels
+from program import AE, ProgramTest, idx, npy, pixels, without_sanitizers
 
 
 def png_size(content):
@@ -274,6 +274,7 @@ class Terminals(ProgramTest):
 
 
 class Stacks(ProgramTest):
+    @without_sanitizers
     def test_a_small_stack_is_enough(self):
         def limit_stack():
             resource.setrlimit(resource.RLIMIT_STACK, (128 * 1024, 128 * 1024))

@@ -6,7 +6,7 @@ import resource
 import subprocess
 import unittest
 
-from program import AE, ProgramTest, read_npy, read_safetensors
+from program import AE, ProgramTest, read_npy, read_safetensors, without_sanitizers
 
 NOBODY = 65534
 
@@ -106,6 +106,7 @@ class Refusals(SystemTest):
             self.assertEqual(self.model_of("--threads", threads, out=threads,
                                            note=f"{threads} threads are of no use"), due)
 
+    @without_sanitizers
     def test_threads_that_the_system_does_not_start(self):
         due = self.model_of("--threads", "1", out="one")
         os.chmod(self.folder, 0o777)
@@ -122,6 +123,7 @@ class Refusals(SystemTest):
         self.assertEqual(self.model_of("--threads", "4", out="few", preexec_fn=allow_two,
                                        note="the system starts [12] of 4 threads"), due)
 
+    @without_sanitizers
     def test_too_few_files_are_told_before_the_work(self):
         for limit in range(4, 12):
             with self.subTest(limit):
