@@ -50,9 +50,14 @@ TEST(Printable, HasNothingThatATerminalObeys) {
                              "31m grün"),
             "?31m grün");
   EXPECT_EQ(without_controls(std::string(1000, 'x')).size(), 1000U);
-  EXPECT_EQ(printable(std::string(1000, 'x')), std::string(250, 'x') + "...");
+  const auto followed = [](std::size_t count, std::string_view end) {
+    std::string text(count, 'x');
+    text.append(end);
+    return text;
+  };
+  EXPECT_EQ(printable(std::string(1000, 'x')), followed(250, "..."));
   EXPECT_EQ(printable(std::string(250, 'x')), std::string(250, 'x'));
-  EXPECT_EQ(printable(std::string(249, 'x') + "ü"), std::string(249, 'x') + "ü");
+  EXPECT_EQ(printable(followed(249, "ü")), followed(249, "ü"));
 }
 
 TEST(FileFormat, IsTheThingNotItsBytes) {
