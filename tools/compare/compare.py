@@ -6,10 +6,9 @@ execution for Keras. All sides train on the same rows in batches of the recipe's
 
   tools/compare/compare.py --pytorch PYTHON --pytorch PYTHON --keras PYTHON [--recipe NAME]
 
-PYTHON is an interpreter that has that framework. The CPU builds come from PyPI:
-  python3 -m venv DIR && DIR/bin/pip install torch==2.13.0+cpu keras jax tensorflow-cpu
-    --extra-index-url https://download.pytorch.org/whl/cpu
-or, an older PyTorch, from Debian: apt-get install python3-torch libopenblas0-pthread
+PYTHON is an interpreter that has that framework, in a virtual environment for example: PyTorch's build for
+CPUs (its site says how to install it), and keras, jax and tensorflow-cpu from PyPI. An older PyTorch is Debian's:
+apt-get install python3-torch libopenblas0-pthread
 
 With --device cuda it times ae, PyTorch eager and PyTorch with CUDA graphs on this GPU, in turn, with
 the Python that runs this script, and prints both ratios. That needs a PyTorch which sees the GPU.
