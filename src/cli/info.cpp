@@ -66,7 +66,9 @@ void describe_model(const std::filesystem::path& path, bool json) {
 void describe_program(bool json) {
   const dnnl_version_t* dnnl = dnnl_version();
   OrderedJson libraries = {
-      {"oneDNN", fmt::format("{}.{}.{}", dnnl->major, dnnl->minor, dnnl->patch)},
+      // With the instruction set that it takes here: its bits depend on both.
+      {"oneDNN", fmt::format("{}.{}.{}, instruction set 0x{:x}", dnnl->major, dnnl->minor,
+                             dnnl->patch, static_cast<int>(dnnl_get_effective_cpu_isa()))},
       {"zlib", zlibVersion()},
       {"libpng", png_get_libpng_ver(nullptr)}};
   for (const LibraryVersion& library : list_cuda_libraries()) {
