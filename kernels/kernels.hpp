@@ -2,11 +2,14 @@
 
 #include <cstdint>
 
-#include "ae/model.hpp"
-#include "ae/train.hpp"
+#include "ae/activation.hpp"
+#include "ae/loss.hpp"
+#include "ae/noise.hpp"
+#include "ae/optimizer.hpp"
+#include "ae/sparsity.hpp"
 
-#include "convolution.hpp"
-#include "launch.hpp"
+#include "common/launch.hpp"
+#include "convolution/geometry.hpp"
 
 /// Every kernel's launcher, one kernel a file. A launcher returns on empty input and
 /// puts its kernel on the stream; it checks nothing, that is its callers' part. Pointers are of

@@ -6,8 +6,8 @@
 
 #include "ae/train.hpp"
 
+#include "formulas/philox.hpp"
 #include "oracle.hpp"
-#include "philox.hpp"
 
 /// What noise, sparse codes and Gaussian codes must compute, in the manner of oracle.hpp: naive
 /// loops in double, from the definitions. Only the random words are the product's own, which

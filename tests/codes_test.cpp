@@ -15,15 +15,15 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/backend.hpp"
-#include "backend/check_backend.hpp"
-#include "backend/cpu/cpu_backend.hpp"
-#include "backend/timing_backend.hpp"
-#include "backends.hpp"
 #include "codes_oracle.hpp"
+#include "device/cpu/cpu_device.hpp"
+#include "device/device.hpp"
+#include "executors/compare_device.hpp"
+#include "executors/timing_device.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
 #include "oracle.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -37,6 +37,7 @@ using test::near;
 using test::Numbers;
 using test::Oracle;
 using test::RandomPlace;
+using test::run_one_by_one;
 using test::same_bits;
 using test::Target;
 
@@ -64,7 +65,7 @@ constexpr std::array kShapes{Shape{0, 0},    Shape{0, 5},    Shape{5, 0},    Sha
 
 class CodesTest : public ::testing::TestWithParam<Target> {
  protected:
-  std::unique_ptr<Backend> backend_ = GetParam().make();
+  std::unique_ptr<Device> device_ = GetParam().make();
   Oracle oracle_{GetParam().precision};
   CodesOracle codes_{GetParam().precision};
 };
@@ -78,22 +79,22 @@ Expected on_top(const Expected& sum, double times = 1) {
 // ── Noise ───────────────────────────────────────────────────────────────────────────────────────
 
 /// What comes of a batch, in place and beside it, which must be the same bits.
-std::vector<float> corrupted(Backend& backend, const NoiseOptions& noise, const RandomPlace& place,
+std::vector<float> corrupted(Device& device, const NoiseOptions& noise, const RandomPlace& place,
                              const HostMatrix& clean) {
-  const Guarded<std::int64_t> step(backend, std::span(&place.step, 1));
-  const Floats device_clean(backend, clean);
-  const Floats noisy(backend, clean.rows * clean.cols);
-  const Floats in_place(backend, clean);
+  const Guarded<std::int64_t> step(device, std::span(&place.step, 1));
+  const Floats device_clean(device, clean);
+  const Floats noisy(device, clean.rows * clean.cols);
+  const Floats in_place(device, clean);
   CorruptBatch op{.noise = noise,
                   .seed = place.seed,
-                  .step = step.data(),
+                  .step = step.tensor(),
                   .first_row = place.first_row,
                   .clean = device_clean.matrix(clean.rows, clean.cols),
                   .noisy = noisy.matrix(clean.rows, clean.cols)};
-  backend.corrupt_batch(op);
+  device.run(op);
   op.clean = in_place.matrix(clean.rows, clean.cols);
   op.noisy = in_place.matrix(clean.rows, clean.cols);
-  backend.corrupt_batch(op);
+  device.run(op);
   EXPECT_TRUE(device_clean.is_untouched());
   EXPECT_TRUE(step.is_untouched());
   EXPECT_TRUE(same_bits<float>(noisy.read(), in_place.read()));
@@ -112,7 +113,7 @@ TEST_P(CodesTest, NoiseIsRightAtEverySize) {
                      " step " + std::to_string(place.step));
         const NoiseOptions noise{kind, 0.4F};
         EXPECT_TRUE(
-            near(corrupted(*backend_, noise, place, clean), codes_.corrupt(noise, place, clean)));
+            near(corrupted(*device_, noise, place, clean), codes_.corrupt(noise, place, clean)));
       }
     }
   }
@@ -127,7 +128,7 @@ TEST_P(CodesTest, NoiseOfAnyAmount) {
     for (const float amount : {0.0F, 0x1p-24F, 0.5F, 1.0F}) {
       SCOPED_TRACE(std::to_string(static_cast<int>(kind)) + " " + std::to_string(amount));
       const NoiseOptions noise{kind, amount};
-      const std::vector<float> noisy = corrupted(*backend_, noise, {}, clean);
+      const std::vector<float> noisy = corrupted(*device_, noise, {}, clean);
       EXPECT_TRUE(near(noisy, codes_.corrupt(noise, {}, clean)));
       if (amount == 1 && kind == Noise::masking) {
         EXPECT_EQ(std::count(noisy.begin(), noisy.end(), 0.0F), 400);
@@ -139,7 +140,7 @@ TEST_P(CodesTest, NoiseOfAnyAmount) {
 TEST_P(CodesTest, NoiseHidesNaNOnlyWhereItTakesItsPlace) {
   const HostMatrix clean{4, 64, std::vector<float>(256, kNan)};
   for (const Noise kind : kNoises) {
-    const std::vector<float> noisy = corrupted(*backend_, {kind, 0.5F}, {}, clean);
+    const std::vector<float> noisy = corrupted(*device_, {kind, 0.5F}, {}, clean);
     const std::vector<Expected> expected = codes_.corrupt({kind, 0.5F}, {}, clean);
     for (std::size_t i = 0; i < noisy.size(); ++i) {
       EXPECT_EQ(std::isnan(noisy[i]), std::isnan(expected[i].value)) << i;
@@ -151,15 +152,15 @@ TEST_P(CodesTest, ANullStepIsStreamZeroAndRowsAreNumberedThrough) {
   const HostMatrix clean = Numbers(3).matrix(41, 13);
   for (const Noise kind : kNoises) {
     const NoiseOptions noise{kind, 0.3F};
-    const Floats device_clean(*backend_, clean);
-    const Floats noisy(*backend_, 41 * 13);
+    const Floats device_clean(*device_, clean);
+    const Floats noisy(*device_, 41 * 13);
     for (const Shape part : {Shape{0, 17}, Shape{17, 24}}) {
-      backend_->corrupt_batch(
-          {.noise = noise,
-           .seed = 1,
-           .first_row = part.rows,
-           .clean = ConstMatrix(device_clean.data() + part.rows * 13, part.cols, 13),
-           .noisy = {noisy.data() + part.rows * 13, part.cols, 13}});
+      device_->run(
+          CorruptBatch{.noise = noise,
+                       .seed = 1,
+                       .first_row = part.rows,
+                       .clean = ConstMatrix(device_clean.data() + part.rows * 13, part.cols, 13),
+                       .noisy = {noisy.data() + part.rows * 13, part.cols, 13}});
     }
     EXPECT_TRUE(near(noisy.read(), codes_.corrupt(noise, {}, clean)));
   }
@@ -192,7 +193,7 @@ TEST_P(CodesTest, NormalNumbersAreDistributedAsTheyMust) {
   const std::int64_t cols = GetParam().affordable(1000, 100);
   const HostMatrix zeros{1000, cols, std::vector<float>(static_cast<std::size_t>(1000 * cols))};
   const auto drawn = [&](std::uint64_t seed, std::int64_t step) {
-    return corrupted(*backend_, {Noise::gaussian, 1}, {seed, step, 0}, zeros);
+    return corrupted(*device_, {Noise::gaussian, 1}, {seed, step, 0}, zeros);
   };
   const std::vector<float> first = drawn(1, 0);
   const Moments moments = moments_of(first);
@@ -238,14 +239,14 @@ TEST_P(CodesTest, AsManyValuesAreHitAsTheAmountSays) {
   };
   for (const float amount : {0.1F, 0.5F, 0.75F}) {
     const auto p = static_cast<double>(amount);
-    const std::vector<float> masked = corrupted(*backend_, {Noise::masking, amount}, {}, halves);
+    const std::vector<float> masked = corrupted(*device_, {Noise::masking, amount}, {}, halves);
     EXPECT_NEAR(fraction(masked, 0.0F), p, bound(p * (1 - p), size));
     const std::vector<float> salted =
-        corrupted(*backend_, {Noise::salt_and_pepper, amount}, {}, halves);
+        corrupted(*device_, {Noise::salt_and_pepper, amount}, {}, halves);
     EXPECT_NEAR(fraction(salted, 0.0F), p / 2, bound(p / 2 * (1 - p / 2), size));
     EXPECT_NEAR(fraction(salted, 1.0F), p / 2, bound(p / 2 * (1 - p / 2), size));
     // Another step hits others: both hit p² of the values.
-    const std::vector<float> next = corrupted(*backend_, {Noise::masking, amount}, {1, 1}, halves);
+    const std::vector<float> next = corrupted(*device_, {Noise::masking, amount}, {1, 1}, halves);
     std::size_t both = 0;
     for (std::size_t i = 0; i < size; ++i) both += masked[i] == 0 && next[i] == 0 ? 1U : 0U;
     EXPECT_NEAR(static_cast<double>(both) / static_cast<double>(size), p * p,
@@ -255,10 +256,10 @@ TEST_P(CodesTest, AsManyValuesAreHitAsTheAmountSays) {
 
 // ── The largest values ──────────────────────────────────────────────────────────────────────────
 
-void check_keep_largest(Backend& backend, std::int64_t k, const HostMatrix& y) {
+void check_keep_largest(Device& device, std::int64_t k, const HostMatrix& y) {
   SCOPED_TRACE(std::to_string(k) + " of " + describe({y.rows, y.cols}));
-  const Floats device_y(backend, y);
-  backend.keep_largest({.k = k, .y = device_y.matrix(y.rows, y.cols)});
+  const Floats device_y(device, y);
+  device.run(KeepLargest{.k = k, .y = device_y.matrix(y.rows, y.cols)});
   EXPECT_TRUE(same_bits<float>(device_y.read(), CodesOracle::keep_largest(k, y)));
 }
 
@@ -268,10 +269,10 @@ TEST_P(CodesTest, TheLargestStayAtEverySize) {
     const HostMatrix y = numbers.matrix(shape.rows, shape.cols);
     for (const std::int64_t k : {std::int64_t{0}, std::int64_t{1}, std::int64_t{2}, shape.cols / 2,
                                  shape.cols - 1, shape.cols, shape.cols + 1}) {
-      if (k >= 0) check_keep_largest(*backend_, k, y);
+      if (k >= 0) check_keep_largest(*device_, k, y);
     }
   }
-  check_keep_largest(*backend_, 100, numbers.matrix(3, 4099));
+  check_keep_largest(*device_, 100, numbers.matrix(3, 4099));
 }
 
 TEST_P(CodesTest, OfEqualOnesTheFirstStay) {
@@ -286,9 +287,9 @@ TEST_P(CodesTest, OfEqualOnesTheFirstStay) {
     std::fill(ones.values.begin(), ones.values.end(), 1.0F);
     for (const std::int64_t k : {std::int64_t{0}, std::int64_t{1}, shape.cols / 3, shape.cols / 2,
                                  std::max<std::int64_t>(shape.cols - 1, 0)}) {
-      check_keep_largest(*backend_, k, y);
-      check_keep_largest(*backend_, k, zeros);
-      check_keep_largest(*backend_, k, ones);
+      check_keep_largest(*device_, k, y);
+      check_keep_largest(*device_, k, zeros);
+      check_keep_largest(*device_, k, ones);
     }
   }
 }
@@ -301,11 +302,11 @@ TEST_P(CodesTest, TheLargestOfExtremes) {
        kInfinity, -kInfinity, 3e38F, -3e38F, 0,  1,  2,         kInfinity, -1,   //
        -1,        -2,         -3,    -4,     -5, -6, -7,        -8,        -9,   //
        1,         kNan,       2,     -kNan,  3,  4,  kInfinity, kNan,      5}};  // NaN is largest
-  for (const std::int64_t k : {0, 1, 2, 3, 4, 5, 6, 8}) check_keep_largest(*backend_, k, y);
-  check_keep_largest(*backend_, 3, {2, 50, std::vector<float>(100, kNan)});
+  for (const std::int64_t k : {0, 1, 2, 3, 4, 5, 6, 8}) check_keep_largest(*device_, k, y);
+  check_keep_largest(*device_, 3, {2, 50, std::vector<float>(100, kNan)});
   // Denormals keep their order, though arithmetic may take them for zero.
   const float next = std::nextafter(kDenormal, 1.0F);
-  check_keep_largest(*backend_, 2, {1, 5, {kDenormal, -kDenormal, next, 0.0F, -1}});
+  check_keep_largest(*device_, 2, {1, 5, {kDenormal, -kDenormal, next, 0.0F, -1}});
 }
 
 // ── Sparse codes ────────────────────────────────────────────────────────────────────────────────
@@ -335,7 +336,7 @@ Code code_of(const Oracle& oracle, Activation activation, HostMatrix z) {
   return code;
 }
 
-void check_sparsity(Backend& backend, const CodesOracle& oracle, const SparsityOptions& sparsity,
+void check_sparsity(Device& device, const CodesOracle& oracle, const SparsityOptions& sparsity,
                     bool kept_largest, Activation activation, const Code& code,
                     const HostMatrix& dy) {
   const Shape shape{code.y.rows, code.y.cols};
@@ -344,20 +345,20 @@ void check_sparsity(Backend& backend, const CodesOracle& oracle, const SparsityO
                (kept_largest ? " kept largest" : ""));
   const CodesOracle::SparsityGradients expected =
       oracle.sparsity(sparsity, kept_largest, code.y, code.slopes, dy);
-  const Floats y(backend, code.y);
-  const Floats z(backend, code.z);
-  const Floats dz(backend, dy);
-  const Floats dbias(backend, shape.cols);
-  const Guarded<double> penalty(backend, std::span(&kBefore, 1));
-  backend.sparsity_backward({.layer = "encoder.0",
-                             .sparsity = sparsity,
-                             .kept_largest = kept_largest,
-                             .activation = activation,
-                             .y = y.matrix(shape.rows, shape.cols),
-                             .reserve = slope_from_input(activation) ? z.data() : nullptr,
-                             .dy = dz.matrix(shape.rows, shape.cols),
-                             .dbias = dbias.data(),
-                             .penalty_sum = penalty.data()});
+  const Floats y(device, code.y);
+  const Floats z(device, code.z);
+  const Floats dz(device, dy);
+  const Floats dbias(device, shape.cols);
+  const Guarded<double> penalty(device, std::span(&kBefore, 1));
+  device.run(SparsityBackward{
+      .sparsity = sparsity,
+      .kept_largest = kept_largest,
+      .activation = activation,
+      .y = y.matrix(shape.rows, shape.cols),
+      .z = slope_from_input(activation) ? z.matrix(shape.rows, shape.cols) : Matrix{},
+      .dy = dz.matrix(shape.rows, shape.cols),
+      .dbias = dbias.tensor(),
+      .penalty_sum = penalty.tensor()});
   EXPECT_TRUE(near(dz.read(), expected.dz));
   EXPECT_TRUE(near(dbias.read(), expected.dbias));
   const Expected total = on_top(expected.penalty_sum);
@@ -383,7 +384,7 @@ TEST_P(CodesTest, SparsityIsRightAtEverySize) {
       if (kept_largest) {
         code.y.values = CodesOracle::keep_largest((shape.cols + 1) / 2, code.y);
       }
-      check_sparsity(*backend_, codes_, sparsity, kept_largest, activation, code,
+      check_sparsity(*device_, codes_, sparsity, kept_largest, activation, code,
                      numbers.matrix(shape.rows, shape.cols));
     }
   }
@@ -394,7 +395,7 @@ TEST_P(CodesTest, SparsityGoesThroughEveryActivation) {
   for (const Activation activation : test::kAllActivations) {
     for (const Shape& shape : {Shape{33, 12}, Shape{5, 7}}) {
       const Code code = code_of(oracle_, activation, numbers.matrix(shape.rows, shape.cols, -2, 2));
-      check_sparsity(*backend_, codes_, {0.2F, 0, 0.05F}, false, activation, code,
+      check_sparsity(*device_, codes_, {0.2F, 0, 0.05F}, false, activation, code,
                      numbers.matrix(shape.rows, shape.cols));
     }
   }
@@ -412,7 +413,7 @@ TEST_P(CodesTest, SparsityStandsExtremes) {
   const HostMatrix dy = Numbers(8).matrix(y.rows, y.cols);
   for (const float rho : {0.05F, 1e-3F, 0.999F}) {
     for (const bool kept_largest : {false, true}) {
-      check_sparsity(*backend_, codes_, {0.1F, 1, rho}, kept_largest, Activation::identity, code,
+      check_sparsity(*device_, codes_, {0.1F, 1, rho}, kept_largest, Activation::identity, code,
                      dy);
     }
   }
@@ -421,16 +422,16 @@ TEST_P(CodesTest, SparsityStandsExtremes) {
 TEST_P(CodesTest, NaNInACodeIsSeen) {
   HostMatrix y = Numbers(9).matrix(33, 5, 0.1F, 0.9F);
   y.values[7] = kNan;
-  const Floats device_y(*backend_, y);
-  const Floats dz(*backend_, Numbers(10).matrix(33, 5));
-  const Floats dbias(*backend_, 5);
-  const Guarded<double> penalty(*backend_, std::span(&kBefore, 1));
-  backend_->sparsity_backward({.sparsity = {0.1F, 0, 0.05F},
-                               .activation = Activation::sigmoid,
-                               .y = device_y.matrix(33, 5),
-                               .dy = dz.matrix(33, 5),
-                               .dbias = dbias.data(),
-                               .penalty_sum = penalty.data()});
+  const Floats device_y(*device_, y);
+  const Floats dz(*device_, Numbers(10).matrix(33, 5));
+  const Floats dbias(*device_, 5);
+  const Guarded<double> penalty(*device_, std::span(&kBefore, 1));
+  device_->run(SparsityBackward{.sparsity = {0.1F, 0, 0.05F},
+                                .activation = Activation::sigmoid,
+                                .y = device_y.matrix(33, 5),
+                                .dy = dz.matrix(33, 5),
+                                .dbias = dbias.tensor(),
+                                .penalty_sum = penalty.tensor()});
   EXPECT_TRUE(std::isnan(dz.read()[7]));
   EXPECT_TRUE(std::isnan(dbias.read()[2]));
   EXPECT_TRUE(std::isnan(penalty.read().front()));
@@ -485,16 +486,16 @@ TEST_P(CodesTest, SparsityGradientsAreThoseOfWhatItCosts) {
       }
       return sum;
     };
-    const Floats y(*backend_, code.y);
-    const Floats dz(*backend_, c);
-    const Floats dbias(*backend_, kUnits);
-    const Guarded<double> penalty(*backend_, std::span(&kBefore, 1));
-    backend_->sparsity_backward({.sparsity = sparsity,
-                                 .activation = Activation::sigmoid,
-                                 .y = y.matrix(kRows, kUnits),
-                                 .dy = dz.matrix(kRows, kUnits),
-                                 .dbias = dbias.data(),
-                                 .penalty_sum = penalty.data()});
+    const Floats y(*device_, code.y);
+    const Floats dz(*device_, c);
+    const Floats dbias(*device_, kUnits);
+    const Guarded<double> penalty(*device_, std::span(&kBefore, 1));
+    device_->run(SparsityBackward{.sparsity = sparsity,
+                                  .activation = Activation::sigmoid,
+                                  .y = y.matrix(kRows, kUnits),
+                                  .dy = dz.matrix(kRows, kUnits),
+                                  .dbias = dbias.tensor(),
+                                  .penalty_sum = penalty.tensor()});
     expect_near(dz.read(), differences(z, loss), 1e-6);
     double of_outputs = 0;
     for (std::size_t i = 0; i < z.size(); ++i) {
@@ -515,31 +516,31 @@ TEST_P(CodesTest, SamplesAreRightAtEverySize) {
   Numbers numbers(12);
   for (const Shape& shape : kShapes) {
     const HostMatrix h = gaussian_code(numbers, shape);
-    const Floats device_h(*backend_, h);
+    const Floats device_h(*device_, h);
     for (const bool mean_only : {false, true}) {
       for (const RandomPlace& place :
            {RandomPlace{1, 0, 0}, RandomPlace{0x12345678'9abcdef0, 5'000'000'000'000, 3}}) {
         SCOPED_TRACE(describe(shape) + (mean_only ? " mean" : "") + " step " +
                      std::to_string(place.step));
         const CodesOracle::Sample expected = codes_.sample(h, place, mean_only);
-        const Guarded<std::int64_t> step(*backend_, std::span(&place.step, 1));
-        const Floats z(*backend_, shape.rows * shape.cols);
-        const Guarded<double> kl(*backend_, shape.rows);
+        const Guarded<std::int64_t> step(*device_, std::span(&place.step, 1));
+        const Floats z(*device_, shape.rows * shape.cols);
+        const Guarded<double> kl(*device_, shape.rows);
         GaussianSample op{.h = device_h.matrix(shape.rows, 2 * shape.cols),
                           .seed = place.seed,
-                          .step = step.data(),
+                          .step = step.tensor(),
                           .first_row = place.first_row,
                           .mean_only = mean_only,
                           .z = z.matrix(shape.rows, shape.cols),
-                          .kl = kl.data()};
-        backend_->gaussian_sample(op);
+                          .kl = kl.column()};
+        device_->run(op);
         EXPECT_TRUE(near(z.read(), expected.z));
         EXPECT_TRUE(near(kl.read(), expected.kl));
         EXPECT_TRUE(device_h.is_untouched());
         const std::vector<float> first = z.read();
-        op.kl = nullptr;
-        if (place.step == 0) op.step = nullptr;
-        backend_->gaussian_sample(op);
+        op.kl = {};
+        if (place.step == 0) op.step = {};
+        device_->run(op);
         EXPECT_TRUE(same_bits<float>(z.read(), first));
       }
     }
@@ -556,13 +557,13 @@ TEST_P(CodesTest, SamplesStandExtremes) {
     h.values.insert(h.values.end(), lambdas.begin(), lambdas.end());
   }
   const CodesOracle::Sample expected = codes_.sample(h, {}, false);
-  const Floats device_h(*backend_, h);
-  const Floats z(*backend_, h.rows * h.cols / 2);
-  const Guarded<double> kl(*backend_, h.rows);
-  backend_->gaussian_sample({.h = device_h.matrix(h.rows, h.cols),
-                             .seed = 1,
-                             .z = z.matrix(h.rows, h.cols / 2),
-                             .kl = kl.data()});
+  const Floats device_h(*device_, h);
+  const Floats z(*device_, h.rows * h.cols / 2);
+  const Guarded<double> kl(*device_, h.rows);
+  device_->run(GaussianSample{.h = device_h.matrix(h.rows, h.cols),
+                              .seed = 1,
+                              .z = z.matrix(h.rows, h.cols / 2),
+                              .kl = kl.column()});
   EXPECT_TRUE(near(z.read(), expected.z));
   EXPECT_TRUE(near(kl.read(), expected.kl));
 }
@@ -572,11 +573,11 @@ TEST_P(CodesTest, SamplesStayFiniteAsLongAsFloatsDo) {
                      8,
                      {0, 0, 0, 0, 170, -1000, 1000, -3e38F,  // λ/2 ≤ 85 and ε < 5.8
                       1, 1, 1, 1, kNan, 0, 0, 0}};
-  const Floats device_h(*backend_, h);
-  const Floats z(*backend_, 8);
-  const Guarded<double> kl(*backend_, 2);
-  backend_->gaussian_sample(
-      {.h = device_h.matrix(2, 8), .seed = 1, .z = z.matrix(2, 4), .kl = kl.data()});
+  const Floats device_h(*device_, h);
+  const Floats z(*device_, 8);
+  const Guarded<double> kl(*device_, 2);
+  device_->run(GaussianSample{
+      .h = device_h.matrix(2, 8), .seed = 1, .z = z.matrix(2, 4), .kl = kl.column()});
   const std::vector<float> drawn = z.read();
   EXPECT_TRUE(std::isfinite(drawn[0]));
   EXPECT_NEAR(drawn[1], 0, 1e-36);
@@ -593,7 +594,7 @@ struct GaussianCase {
   float free_bits = 0;
 };
 
-void check_gaussian(Backend& backend, const CodesOracle& oracle, const GaussianCase& options,
+void check_gaussian(Device& device, const CodesOracle& oracle, const GaussianCase& options,
                     const RandomPlace& place, const HostMatrix& h, const HostMatrix& dz) {
   SCOPED_TRACE(describe({dz.rows, dz.cols}) + " scale " + std::to_string(options.kl_scale) +
                " warm-up " + std::to_string(options.warm_up_steps) + " free " +
@@ -605,23 +606,22 @@ void check_gaussian(Backend& backend, const CodesOracle& oracle, const GaussianC
   const double weight = warmth * static_cast<double>(options.kl_scale);
   const CodesOracle::GaussianGradients expected = oracle.gaussian(
       h, dz, place, {weight, 0x1p-22 * std::abs(weight)}, static_cast<double>(options.free_bits));
-  const Floats device_h(backend, h);
-  const Floats device_dz(backend, dz);
-  const Guarded<std::int64_t> step(backend, std::span(&place.step, 1));
-  const Floats dh(backend, h.rows * h.cols);
-  const Floats dbias(backend, h.cols);
-  const Guarded<double> kl(backend, std::span(&kBefore, 1));
-  backend.gaussian_backward({.layer = "encoder.1",
-                             .h = device_h.matrix(h.rows, h.cols),
-                             .dz = device_dz.matrix(dz.rows, dz.cols),
-                             .seed = place.seed,
-                             .step = step.data(),
-                             .kl_scale = options.kl_scale,
-                             .warm_up_steps = options.warm_up_steps,
-                             .free_bits = options.free_bits,
-                             .dh = dh.matrix(h.rows, h.cols),
-                             .dbias = dbias.data(),
-                             .kl_sum = kl.data()});
+  const Floats device_h(device, h);
+  const Floats device_dz(device, dz);
+  const Guarded<std::int64_t> step(device, std::span(&place.step, 1));
+  const Floats dh(device, h.rows * h.cols);
+  const Floats dbias(device, h.cols);
+  const Guarded<double> kl(device, std::span(&kBefore, 1));
+  device.run(GaussianBackward{.h = device_h.matrix(h.rows, h.cols),
+                              .dz = device_dz.matrix(dz.rows, dz.cols),
+                              .seed = place.seed,
+                              .step = step.tensor(),
+                              .kl_scale = options.kl_scale,
+                              .warm_up_steps = options.warm_up_steps,
+                              .free_bits = options.free_bits,
+                              .dh = dh.matrix(h.rows, h.cols),
+                              .dbias = dbias.tensor(),
+                              .kl_sum = kl.tensor()});
   EXPECT_TRUE(near(dh.read(), expected.dh));
   EXPECT_TRUE(near(dbias.read(), expected.dbias));
   const Expected total = on_top(expected.kl_sum);
@@ -640,9 +640,9 @@ TEST_P(CodesTest, GaussianGradientsAreRightAtEverySize) {
       if (shape.cols % 2 == 0) h.values[i] *= 0.01F;
     }
     const HostMatrix dz = numbers.matrix(shape.rows, shape.cols);
-    check_gaussian(*backend_, codes_, {}, {1, 0}, h, dz);
-    check_gaussian(*backend_, codes_, {0.5F, 10, 0}, {7, 3}, h, dz);
-    check_gaussian(*backend_, codes_, {2, 10, 0.3F}, {7, 5'000'000'000'000}, h, dz);
+    check_gaussian(*device_, codes_, {}, {1, 0}, h, dz);
+    check_gaussian(*device_, codes_, {0.5F, 10, 0}, {7, 3}, h, dz);
+    check_gaussian(*device_, codes_, {2, 10, 0.3F}, {7, 5'000'000'000'000}, h, dz);
   }
 }
 
@@ -651,7 +651,7 @@ TEST_P(CodesTest, TheDivergenceWarmsUp) {
   const HostMatrix h = gaussian_code(numbers, {9, 6});
   const HostMatrix dz = numbers.matrix(9, 6, -1e-3F, 1e-3F);
   for (const std::int64_t step : {0, 1, 98, 99, 100, 1'000'000}) {
-    check_gaussian(*backend_, codes_, {0.7F, 100, 0}, {1, step}, h, dz);
+    check_gaussian(*device_, codes_, {0.7F, 100, 0}, {1, step}, h, dz);
   }
 }
 
@@ -665,19 +665,19 @@ TEST_P(CodesTest, FreeBitsFreeTheColumnsThatHaveNotUsedThem) {
     }
   }
   const HostMatrix dz{kRows, 4, std::vector<float>(kRows * 4, 0.0F)};
-  check_gaussian(*backend_, codes_, {1, 0, 1}, {}, h, dz);
-  check_gaussian(*backend_, codes_, {1, 0, 3}, {}, h, dz);  // all are free
-  const Floats device_h(*backend_, h);
-  const Floats device_dz(*backend_, dz);
-  const Floats dh(*backend_, kRows * 8);
-  const Floats dbias(*backend_, 8);
-  const Guarded<double> kl(*backend_, std::span(&kBefore, 1));
-  backend_->gaussian_backward({.h = device_h.matrix(kRows, 8),
-                               .dz = device_dz.matrix(kRows, 4),
-                               .free_bits = 1,
-                               .dh = dh.matrix(kRows, 8),
-                               .dbias = dbias.data(),
-                               .kl_sum = kl.data()});
+  check_gaussian(*device_, codes_, {1, 0, 1}, {}, h, dz);
+  check_gaussian(*device_, codes_, {1, 0, 3}, {}, h, dz);  // all are free
+  const Floats device_h(*device_, h);
+  const Floats device_dz(*device_, dz);
+  const Floats dh(*device_, kRows * 8);
+  const Floats dbias(*device_, 8);
+  const Guarded<double> kl(*device_, std::span(&kBefore, 1));
+  device_->run(GaussianBackward{.h = device_h.matrix(kRows, 8),
+                                .dz = device_dz.matrix(kRows, 4),
+                                .free_bits = 1,
+                                .dh = dh.matrix(kRows, 8),
+                                .dbias = dbias.tensor(),
+                                .kl_sum = kl.tensor()});
   EXPECT_EQ(dbias.read(), (std::vector<float>{0, 0, 80, -80, 0, 0, 0, 0}));
 }
 
@@ -693,7 +693,7 @@ TEST_P(CodesTest, GaussianGradientsStandExtremes) {
     for (const float value : {kDenormal, 1e-3F, 1e6F, 0.0F}) dz.values.push_back(value);
   }
   for (const float scale : {0.0F, 1.0F, 1e-6F}) {
-    check_gaussian(*backend_, codes_, {scale, 0, 0}, {}, h, dz);
+    check_gaussian(*device_, codes_, {scale, 0, 0}, {}, h, dz);
   }
 }
 
@@ -720,27 +720,27 @@ TEST_P(CodesTest, GaussianGradientsAreThoseOfTheLoss) {
     }
     return sum;
   };
-  const Floats device_h(*backend_, h);
-  const Floats dz(*backend_, c);
-  const Guarded<std::int64_t> step(*backend_, std::span(&place.step, 1));
-  const Floats dh(*backend_, kRows * 2 * kLatent);
-  const Floats dbias(*backend_, 2 * kLatent);
-  const Guarded<double> kl(*backend_, std::span(&kBefore, 1));
-  backend_->gaussian_backward({.h = device_h.matrix(kRows, 2 * kLatent),
-                               .dz = dz.matrix(kRows, kLatent),
-                               .seed = place.seed,
-                               .step = step.data(),
-                               .kl_scale = static_cast<float>(kScale),
-                               .dh = dh.matrix(kRows, 2 * kLatent),
-                               .dbias = dbias.data(),
-                               .kl_sum = kl.data()});
+  const Floats device_h(*device_, h);
+  const Floats dz(*device_, c);
+  const Guarded<std::int64_t> step(*device_, std::span(&place.step, 1));
+  const Floats dh(*device_, kRows * 2 * kLatent);
+  const Floats dbias(*device_, 2 * kLatent);
+  const Guarded<double> kl(*device_, std::span(&kBefore, 1));
+  device_->run(GaussianBackward{.h = device_h.matrix(kRows, 2 * kLatent),
+                                .dz = dz.matrix(kRows, kLatent),
+                                .seed = place.seed,
+                                .step = step.tensor(),
+                                .kl_scale = static_cast<float>(kScale),
+                                .dh = dh.matrix(kRows, 2 * kLatent),
+                                .dbias = dbias.tensor(),
+                                .kl_sum = kl.tensor()});
   expect_near(dh.read(), differences({h.values.begin(), h.values.end()}, loss), 1e-5);
   // And the draw itself is the one that this is the gradient of.
-  const Floats z(*backend_, kRows * kLatent);
-  backend_->gaussian_sample({.h = device_h.matrix(kRows, 2 * kLatent),
-                             .seed = place.seed,
-                             .step = step.data(),
-                             .z = z.matrix(kRows, kLatent)});
+  const Floats z(*device_, kRows * kLatent);
+  device_->run(GaussianSample{.h = device_h.matrix(kRows, 2 * kLatent),
+                              .seed = place.seed,
+                              .step = step.tensor(),
+                              .z = z.matrix(kRows, kLatent)});
   double weighed = 0;
   const std::vector<float> drawn = z.read();
   for (std::size_t i = 0; i < drawn.size(); ++i) {
@@ -756,9 +756,10 @@ TEST_P(CodesTest, GaussianGradientsAreThoseOfTheLoss) {
 /// training calls it. Both penalties go to the sum of the loss, as does the loss.
 class CodeTraining {
  public:
-  CodeTraining(Backend& backend, std::int64_t batch) : backend_(backend), batch_(batch) {}
+  CodeTraining(Device& device, std::int64_t batch) : device_(device), batch_(batch) {}
 
-  void step() {
+  [[nodiscard]] Step step() const {
+    Step step;
     const Matrix clean = clean_.matrix(batch_, kInputs);
     const Matrix noisy = noisy_.matrix(batch_, kInputs);
     const Matrix code = code_.matrix(batch_, kUnits);
@@ -769,79 +770,72 @@ class CodeTraining {
     const Matrix w0{parameters_.data(), kInputs, kUnits};
     const Matrix w1{parameters_.data() + kW1, kUnits, 2 * kLatent};
     const Matrix w2{parameters_.data() + kW2, kLatent, kInputs};
-    backend_.corrupt_batch({.noise = {Noise::gaussian, 0.2F},
+    step.add(CorruptBatch{.noise = {Noise::gaussian, 0.2F},
+                          .seed = 1,
+                          .step = step_.tensor(),
+                          .clean = clean,
+                          .noisy = noisy});
+    step.add(DenseForward{.x = noisy,
+                          .w = w0,
+                          .bias = vector_of(parameters_.data() + kB0, kUnits),
+                          .activation = Activation::sigmoid,
+                          .y = code});
+    step.add(KeepLargest{.k = 5, .y = code});
+    step.add(DenseForward{.x = code, .w = w1, .y = moments_.matrix(batch_, 2 * kLatent)});
+    step.add(GaussianSample{.h = moments_.matrix(batch_, 2 * kLatent),
                             .seed = 1,
-                            .step = step_.data(),
-                            .clean = clean,
-                            .noisy = noisy});
-    backend_.dense_forward({.layer = "encoder.0",
-                            .x = noisy,
-                            .w = w0,
-                            .bias = parameters_.data() + kB0,
-                            .activation = Activation::sigmoid,
-                            .y = code});
-    backend_.keep_largest({.k = 5, .y = code});
-    backend_.dense_forward(
-        {.layer = "encoder.1", .x = code, .w = w1, .y = moments_.matrix(batch_, 2 * kLatent)});
-    backend_.gaussian_sample({.h = moments_.matrix(batch_, 2 * kLatent),
-                              .seed = 1,
-                              .step = step_.data(),
-                              .z = drawn,
-                              .kl = kl_.data()});
-    backend_.dense_forward({.layer = "decoder.0", .x = drawn, .w = w2, .y = logits});
-    backend_.reconstruction_loss({.z = logits,
-                                  .bias = parameters_.data() + kB2,
-                                  .target = clean,
-                                  .gradient_scale = 1.0F / static_cast<float>(batch_ * kInputs),
-                                  .dz = logits,
-                                  .dbias = gradients_.data() + kB2,
-                                  .loss_sum = loss_sum_.data()});
+                            .step = step_.tensor(),
+                            .z = drawn,
+                            .kl = kl_.column()});
+    step.add(DenseForward{.x = drawn, .w = w2, .y = logits});
+    step.add(ReconstructionLoss{.z = logits,
+                                .bias = vector_of(parameters_.data() + kB2, kInputs),
+                                .target = clean,
+                                .gradient_scale = 1.0F / static_cast<float>(batch_ * kInputs),
+                                .dz = logits,
+                                .dbias = vector_of(gradients_.data() + kB2, kInputs),
+                                .loss_sum = loss_sum_.tensor()});
     // The bias gradient of "encoder.1" is written twice: the second time is what counts.
-    backend_.dense_backward({.layer = "decoder.0",
-                             .x = drawn,
-                             .w = w2,
-                             .dz = logits,
-                             .dw = {gradients_.data() + kW2, kLatent, kInputs},
-                             .dx = drawn_gradient,
-                             .dbias_below = moment_bias_.data()});
-    backend_.gaussian_backward({.layer = "encoder.1",
-                                .h = moments_.matrix(batch_, 2 * kLatent),
-                                .dz = drawn_gradient,
-                                .seed = 1,
-                                .step = step_.data(),
-                                .kl_scale = 1e-3F,
-                                .warm_up_steps = 5,
-                                .free_bits = 0.02F,
-                                .dh = moment_gradient_.matrix(batch_, 2 * kLatent),
-                                .dbias = moment_bias_.data(),
-                                .kl_sum = loss_sum_.data()});
-    backend_.dense_backward({.layer = "encoder.1",
-                             .x = code,
-                             .w = w1,
-                             .dz = moment_gradient_.matrix(batch_, 2 * kLatent),
-                             .dw = {gradients_.data() + kW1, kUnits, 2 * kLatent},
-                             .dx = code_gradient,
-                             .dbias_below = gradients_.data() + kB0});
-    backend_.sparsity_backward({.layer = "encoder.0",
-                                .sparsity = {1e-3F, 1e-2F, 0.1F},
-                                .kept_largest = true,
-                                .activation = Activation::sigmoid,
-                                .y = code,
-                                .dy = code_gradient,
-                                .dbias = gradients_.data() + kB0,
-                                .penalty_sum = loss_sum_.data()});
-    backend_.dense_backward({.layer = "encoder.0",
-                             .x = noisy,
-                             .w = w0,
-                             .dz = code_gradient,
-                             .dw = {gradients_.data(), kInputs, kUnits}});
-    backend_.optimizer_step({.options = {.learning_rate = 0.01F},
-                             .parameters = parameters_.data(),
-                             .gradients = gradients_.data(),
-                             .first = first_.data(),
-                             .second = second_.data(),
-                             .count = kParameters,
-                             .step = step_.data()});
+    step.add(DenseBackward{.x = drawn,
+                           .w = w2,
+                           .dz = logits,
+                           .dw = {gradients_.data() + kW2, kLatent, kInputs},
+                           .dx = drawn_gradient,
+                           .dbias_below = vector_of(moment_bias_.data(), kLatent)});
+    step.add(GaussianBackward{.h = moments_.matrix(batch_, 2 * kLatent),
+                              .dz = drawn_gradient,
+                              .seed = 1,
+                              .step = step_.tensor(),
+                              .kl_scale = 1e-3F,
+                              .warm_up_steps = 5,
+                              .free_bits = 0.02F,
+                              .dh = moment_gradient_.matrix(batch_, 2 * kLatent),
+                              .dbias = moment_bias_.tensor(),
+                              .kl_sum = loss_sum_.tensor()},
+             "encoder.1");
+    step.add(DenseBackward{.x = code,
+                           .w = w1,
+                           .dz = moment_gradient_.matrix(batch_, 2 * kLatent),
+                           .dw = {gradients_.data() + kW1, kUnits, 2 * kLatent},
+                           .dx = code_gradient,
+                           .dbias_below = vector_of(gradients_.data() + kB0, kUnits)});
+    step.add(SparsityBackward{.sparsity = {1e-3F, 1e-2F, 0.1F},
+                              .kept_largest = true,
+                              .activation = Activation::sigmoid,
+                              .y = code,
+                              .dy = code_gradient,
+                              .dbias = vector_of(gradients_.data() + kB0, kUnits),
+                              .penalty_sum = loss_sum_.tensor()},
+             "encoder.0");
+    step.add(DenseBackward{
+        .x = noisy, .w = w0, .dz = code_gradient, .dw = {gradients_.data(), kInputs, kUnits}});
+    step.add(OptimizerStep{.options = {.learning_rate = 0.01F},
+                           .parameters = parameters_.tensor(),
+                           .gradients = gradients_.tensor(),
+                           .first = first_.tensor(),
+                           .second = second_.tensor(),
+                           .step = step_.tensor()});
+    return step;
   }
 
   [[nodiscard]] bool is_untouched() const {
@@ -860,7 +854,7 @@ class CodeTraining {
     return all;
   }
 
-  /// What two backends computed each in its own way, and rounded so.
+  /// What two devices computed each in its own way, and rounded so.
   [[nodiscard]] std::vector<float> gradients() const { return gradients_.read(); }
   [[nodiscard]] std::vector<float> moment_bias() const { return moment_bias_.read(); }
   [[nodiscard]] std::vector<float> moment_gradient() const { return moment_gradient_.read(); }
@@ -882,25 +876,25 @@ class CodeTraining {
   }
   static std::vector<float> zeros() { return std::vector<float>(kParameters); }
 
-  Backend& backend_;
+  Device& device_;
   std::int64_t batch_;
-  Guarded<std::int64_t> step_{backend_, std::span(&kNoStep, 1)};
-  Floats clean_{backend_, Numbers(20).matrix(batch_, kInputs, 0, 1)};
-  Floats noisy_{backend_, batch_* kInputs};
-  Floats code_{backend_, batch_* kUnits};
-  Floats code_gradient_{backend_, batch_* kUnits};
-  Floats moments_{backend_, batch_ * 2 * kLatent};
-  Floats moment_gradient_{backend_, batch_ * 2 * kLatent};
-  Floats moment_bias_{backend_, 2 * kLatent};
-  Floats drawn_{backend_, batch_* kLatent};
-  Floats drawn_gradient_{backend_, batch_* kLatent};
-  Floats logits_{backend_, batch_* kInputs};
-  Floats parameters_{backend_, std::span<const float>(random(21, kParameters))};
-  Floats gradients_{backend_, std::span<const float>(zeros())};
-  Floats first_{backend_, std::span<const float>(zeros())};
-  Floats second_{backend_, std::span<const float>(zeros())};
-  Guarded<double> kl_{backend_, batch_};
-  Guarded<double> loss_sum_{backend_, std::span(&kNoLoss, 1)};
+  Guarded<std::int64_t> step_{device_, std::span(&kNoStep, 1)};
+  Floats clean_{device_, Numbers(20).matrix(batch_, kInputs, 0, 1)};
+  Floats noisy_{device_, batch_* kInputs};
+  Floats code_{device_, batch_* kUnits};
+  Floats code_gradient_{device_, batch_* kUnits};
+  Floats moments_{device_, batch_ * 2 * kLatent};
+  Floats moment_gradient_{device_, batch_ * 2 * kLatent};
+  Floats moment_bias_{device_, 2 * kLatent};
+  Floats drawn_{device_, batch_* kLatent};
+  Floats drawn_gradient_{device_, batch_* kLatent};
+  Floats logits_{device_, batch_* kInputs};
+  Floats parameters_{device_, std::span<const float>(random(21, kParameters))};
+  Floats gradients_{device_, std::span<const float>(zeros())};
+  Floats first_{device_, std::span<const float>(zeros())};
+  Floats second_{device_, std::span<const float>(zeros())};
+  Guarded<double> kl_{device_, batch_};
+  Guarded<double> loss_sum_{device_, std::span(&kNoLoss, 1)};
   std::array<const Floats*, 13> arrays_{&noisy_,           &code_,      &code_gradient_,  &moments_,
                                         &moment_gradient_, &drawn_,     &drawn_gradient_, &logits_,
                                         &parameters_,      &gradients_, &first_,          &second_,
@@ -908,21 +902,21 @@ class CodeTraining {
 };
 
 TEST_P(CodesTest, RecordingRunsNothingAndReplayingRunsAllOfIt) {
-  CodeTraining direct(*backend_, 70);
-  CodeTraining recorded(*backend_, 70);
-  const std::unique_ptr<RecordedStep> step = backend_->record([&] { recorded.step(); });
+  CodeTraining direct(*device_, 70);
+  CodeTraining recorded(*device_, 70);
+  const std::unique_ptr<Program> step = device_->compile(recorded.step());
   EXPECT_TRUE(recorded.is_untouched());
   for (int i = 0; i < GetParam().affordable(12, 4); ++i) {
-    direct.step();
-    step->replay();
+    run_one_by_one(*device_, direct.step());
+    step->replay(1);
     EXPECT_TRUE(same_bits<float>(recorded.state(), direct.state())) << "step " << i;
   }
 }
 
 TEST_P(CodesTest, TheSumsOfColumnsAreThoseOfTheLastToWriteThem) {
-  CodeTraining training(*backend_, 70);
-  const std::unique_ptr<RecordedStep> step = backend_->record([&] { training.step(); });
-  step->replay();
+  CodeTraining training(*device_, 70);
+  const std::unique_ptr<Program> step = device_->compile(training.step());
+  step->replay(1);
   const std::vector<float> bias = training.moment_bias();
   const std::vector<float> gradient = training.moment_gradient();
   for (std::size_t col = 0; col < bias.size(); ++col) {
@@ -937,12 +931,12 @@ TEST_P(CodesTest, TheSumsOfColumnsAreThoseOfTheLastToWriteThem) {
 TEST_P(CodesTest, AStepIsTheCpusOperationByOperation) {
   std::vector<CheckedOutput> outputs;
   {
-    const std::unique_ptr<Backend> check = make_check_backend(
-        std::move(backend_), make_cpu_backend(1),
+    const std::unique_ptr<Device> check = make_compare_device(
+        std::move(device_), make_cpu_device(1),
         [&](std::span<const CheckedOutput> found) { outputs.assign(found.begin(), found.end()); });
     CodeTraining training(*check, 33);
-    training.step();
-    training.step();
+    check->run(training.step());
+    check->run(training.step());
   }
   std::vector<std::string> names;
   for (const CheckedOutput& output : outputs) {
@@ -950,23 +944,23 @@ TEST_P(CodesTest, AStepIsTheCpusOperationByOperation) {
     EXPECT_LT(output.relative, 2e-5) << output.name;
   }
   for (const char* name :
-       {"noise", "keep largest", "sample", "sample kl", "encoder.1 sample dh",
-        "encoder.1 sample dbias", "encoder.1 sample kl sum", "encoder.0 sparsity dz",
-        "encoder.0 sparsity dbias", "encoder.0 sparsity penalty"}) {
+       {"noise noisy", "keep largest y", "sample z", "sample kl", "encoder.1 sample backward dh",
+        "encoder.1 sample backward dbias", "encoder.1 sample backward kl sum",
+        "encoder.0 sparsity dz", "encoder.0 sparsity dbias", "encoder.0 sparsity penalty"}) {
     EXPECT_EQ(std::count(names.begin(), names.end(), name), 1) << name;
   }
-  backend_ = GetParam().make();
+  device_ = GetParam().make();
 }
 
 TEST(Codes, AreTimedByStage) {
-  const std::unique_ptr<Backend> cpu = make_cpu_backend(1);
+  const std::unique_ptr<Device> cpu = make_cpu_device(1);
   std::vector<std::string> stages;
-  const std::unique_ptr<Backend> timing = make_timing_backend(
+  const std::unique_ptr<Device> timing = make_timing_device(
       *cpu, [&](const TimedOperation& timed) { stages.emplace_back(timed.stage); });
   CodeTraining timed(*timing, 33);
   CodeTraining plain(*cpu, 33);
-  timed.step();
-  plain.step();
+  timing->run(timed.step());
+  cpu->run(plain.step());
   EXPECT_TRUE(same_bits<float>(timed.state(), plain.state()));
   for (const char* stage : {"noise", "keep largest", "sample", "sample backward", "sparsity"}) {
     EXPECT_EQ(std::count(stages.begin(), stages.end(), stage), 1) << stage;
@@ -980,10 +974,10 @@ INSTANTIATE_TEST_SUITE_P(Devices, CodesSameBitsTest, ::testing::ValuesIn(test::d
 
 TEST_P(CodesSameBitsTest, ThreadsAndRepeatsDoNotMatter) {
   const auto run = [&](int threads, std::int64_t batch) {
-    const std::unique_ptr<Backend> backend = GetParam().with_threads(threads).make();
-    CodeTraining training(*backend, batch);
-    const std::unique_ptr<RecordedStep> step = backend->record([&] { training.step(); });
-    for (int i = 0; i < GetParam().affordable(20, 3); ++i) step->replay();
+    const std::unique_ptr<Device> device = GetParam().with_threads(threads).make();
+    CodeTraining training(*device, batch);
+    const std::unique_ptr<Program> step = device->compile(training.step());
+    for (int i = 0; i < GetParam().affordable(20, 3); ++i) step->replay(1);
     return training.state();
   };
   for (const std::int64_t batch : {1, 31, 257}) {

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "convolution.hpp"
+#include "convolution/geometry.hpp"
 #include "oracle.hpp"
 
 namespace ae::test {

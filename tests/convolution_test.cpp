@@ -15,11 +15,11 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
 #include "convolution_oracle.hpp"
+#include "device/device.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -32,6 +32,7 @@ using test::HostMatrix;
 using test::kAllActivations;
 using test::near;
 using test::Numbers;
+using test::run_one_by_one;
 using test::same_bits;
 using test::Target;
 
@@ -41,7 +42,7 @@ class ConvolutionTest : public ::testing::TestWithParam<Target> {
  protected:
   [[nodiscard]] bool is_slow() const { return GetParam().affordable(1, 0) == 0; }
 
-  std::unique_ptr<Backend> backend_ = GetParam().make();
+  std::unique_ptr<Device> device_ = GetParam().make();
   ConvolutionOracle oracle_{GetParam().precision};
 };
 
@@ -145,25 +146,24 @@ std::vector<ConvolutionCase> convolution_cases(bool few) {
   return cases;
 }
 
-void check_forward(Backend& backend, const ConvolutionOracle& oracle,
-                   const Convolution& convolution, const HostMatrix& x, const std::vector<float>& w,
-                   const std::vector<float>& bias, Activation activation) {
+void check_forward(Device& device, const ConvolutionOracle& oracle, const Convolution& convolution,
+                   const HostMatrix& x, const std::vector<float>& w, const std::vector<float>& bias,
+                   Activation activation) {
   const std::int64_t outputs = convolution.output().size();
   const std::vector<Expected> z = oracle.pre_activation(convolution, x, w, bias);
-  const Floats device_x(backend, x);
-  const Floats device_w(backend, std::span<const float>(w));
-  const Floats device_bias(backend, std::span<const float>(bias));
-  const Floats y(backend, x.rows * outputs);
-  const Floats kept(backend, x.rows * outputs);
+  const Floats device_x(device, x);
+  const Floats device_w(device, std::span<const float>(w));
+  const Floats device_bias(device, std::span<const float>(bias));
+  const Floats y(device, x.rows * outputs);
+  const Floats kept(device, x.rows * outputs);
   const bool keeps = slope_from_input(activation);
-  backend.convolution_forward({.layer = "encoder.0",
-                               .convolution = convolution,
-                               .x = device_x.matrix(x.rows, x.cols),
-                               .w = device_w.data(),
-                               .bias = bias.empty() ? nullptr : device_bias.data(),
-                               .activation = activation,
-                               .y = y.matrix(x.rows, outputs),
-                               .reserve = keeps ? kept.data() : nullptr});
+  device.run(ConvolutionForward{.convolution = convolution,
+                                .x = device_x.matrix(x.rows, x.cols),
+                                .w = device_w.tensor(),
+                                .bias = bias.empty() ? Matrix{} : device_bias.tensor(),
+                                .activation = activation,
+                                .y = y.matrix(x.rows, outputs),
+                                .z = keeps ? kept.matrix(x.rows, outputs) : Matrix{}});
   EXPECT_TRUE(near(y.read(), oracle.forward(convolution, x, w, bias, activation)));
   if (keeps) {
     EXPECT_TRUE(near(kept.read(), z));
@@ -175,24 +175,22 @@ void check_forward(Backend& backend, const ConvolutionOracle& oracle,
   EXPECT_TRUE(device_bias.is_untouched());
 }
 
-void check_backward(Backend& backend, const ConvolutionOracle& oracle,
-                    const Convolution& convolution, const HostMatrix& x,
-                    const std::vector<float>& w, const HostMatrix& dz) {
+void check_backward(Device& device, const ConvolutionOracle& oracle, const Convolution& convolution,
+                    const HostMatrix& x, const std::vector<float>& w, const HostMatrix& dz) {
   const ConvolutionOracle::Gradients expected = oracle.backward(convolution, x, w, dz);
-  const Floats device_x(backend, x);
-  const Floats device_w(backend, std::span<const float>(w));
-  const Floats device_dz(backend, dz);
+  const Floats device_x(device, x);
+  const Floats device_w(device, std::span<const float>(w));
+  const Floats device_dz(device, dz);
   for (const bool has_dx : {true, false}) {
     SCOPED_TRACE(has_dx ? "with dx" : "without dx");
-    const Floats dw(backend, convolution.weights());
-    const Floats dx(backend, x.rows * x.cols);
-    backend.convolution_backward({.layer = "encoder.0",
-                                  .convolution = convolution,
-                                  .x = device_x.matrix(x.rows, x.cols),
-                                  .w = device_w.data(),
-                                  .dz = device_dz.matrix(dz.rows, dz.cols),
-                                  .dw = dw.data(),
-                                  .dx = has_dx ? dx.matrix(x.rows, x.cols) : Matrix{}});
+    const Floats dw(device, convolution.weights());
+    const Floats dx(device, x.rows * x.cols);
+    device.run(ConvolutionBackward{.convolution = convolution,
+                                   .x = device_x.matrix(x.rows, x.cols),
+                                   .w = device_w.tensor(),
+                                   .dz = device_dz.matrix(dz.rows, dz.cols),
+                                   .dw = dw.tensor(),
+                                   .dx = has_dx ? dx.matrix(x.rows, x.cols) : Matrix{}});
     EXPECT_TRUE(near(dw.read(), expected.dw));
     if (has_dx) {
       EXPECT_TRUE(near(dx.read(), expected.dx));
@@ -217,9 +215,9 @@ TEST_P(ConvolutionTest, BothPassesAreRightAtEveryShape) {
       const std::vector<float> bias = numbers.vector(work.convolution.output().channels);
       const Activation activation = kAllActivations[turn++ % kAllActivations.size()];
       const bool without_bias = turn % 5 == 0;
-      check_forward(*backend_, oracle_, work.convolution, x, w,
+      check_forward(*device_, oracle_, work.convolution, x, w,
                     without_bias ? std::vector<float>{} : bias, activation);
-      check_backward(*backend_, oracle_, work.convolution, x, w,
+      check_backward(*device_, oracle_, work.convolution, x, w,
                      numbers.matrix(work.batch, work.convolution.output().size()));
     }
   }
@@ -244,8 +242,8 @@ TEST_P(ConvolutionTest, ConvolutionsStandExtremes) {
     dz.values[1] = 0;
     std::vector<float> bias{1e-40F, 0, -1};
     bias.resize(static_cast<std::size_t>(convolution.output().channels));
-    check_forward(*backend_, oracle_, convolution, x, w, bias, Activation::relu);
-    check_backward(*backend_, oracle_, convolution, x, w, dz);
+    check_forward(*device_, oracle_, convolution, x, w, bias, Activation::relu);
+    check_backward(*device_, oracle_, convolution, x, w, dz);
   }
 }
 
@@ -257,13 +255,13 @@ TEST_P(ConvolutionTest, NanStaysWithinItsImageAndItsWindows) {
     const std::int64_t of_image = image.size() / 2 / image.channels;  // a pixel of the second
     x.values[static_cast<std::size_t>(image.size() + of_image * image.channels)] = kNaN;
     const std::vector<float> w = Numbers(44).vector(convolution.weights(), 0.5F, 1);
-    const Floats device_x(*backend_, x);
-    const Floats device_w(*backend_, std::span<const float>(w));
-    const Floats y(*backend_, 3 * convolution.map.size());
-    backend_->convolution_forward({.convolution = convolution,
-                                   .x = device_x.matrix(3, image.size()),
-                                   .w = device_w.data(),
-                                   .y = y.matrix(3, convolution.map.size())});
+    const Floats device_x(*device_, x);
+    const Floats device_w(*device_, std::span<const float>(w));
+    const Floats y(*device_, 3 * convolution.map.size());
+    device_->run(ConvolutionForward{.convolution = convolution,
+                                    .x = device_x.matrix(3, image.size()),
+                                    .w = device_w.tensor(),
+                                    .y = y.matrix(3, convolution.map.size())});
     const std::vector<float> values = y.read();
     for (std::int64_t i = 0; i < static_cast<std::int64_t>(values.size()); ++i) {
       const std::int64_t pixel = i / 3 - image.height * image.width;  // of the second image
@@ -347,17 +345,15 @@ TEST_P(ConvolutionTest, MaxPoolTakesTheFirstLargestOfEachWindow) {
     for (const HostMatrix& x : {numbers.matrix(work.batch, inputs), ties,
                                 numbers.matrix(work.batch, inputs, -2e30F, -1e30F)}) {
       const HostMatrix dy = numbers.matrix(work.batch, outputs);
-      const Floats device_x(*backend_, x);
-      const Floats device_dy(*backend_, dy);
-      const Floats y(*backend_, work.batch * outputs);
-      const Floats dx(*backend_, work.batch * inputs);
-      backend_->max_pool_forward({.layer = "encoder.1",
-                                  .input = work.image,
+      const Floats device_x(*device_, x);
+      const Floats device_dy(*device_, dy);
+      const Floats y(*device_, work.batch * outputs);
+      const Floats dx(*device_, work.batch * inputs);
+      device_->run(MaxPoolForward{.input = work.image,
                                   .size = work.size,
                                   .x = device_x.matrix(work.batch, inputs),
                                   .y = y.matrix(work.batch, outputs)});
-      backend_->max_pool_backward({.layer = "encoder.1",
-                                   .input = work.image,
+      device_->run(MaxPoolBackward{.input = work.image,
                                    .size = work.size,
                                    .x = device_x.matrix(work.batch, inputs),
                                    .dy = device_dy.matrix(work.batch, outputs),
@@ -378,20 +374,18 @@ TEST_P(ConvolutionTest, UpsamplingRepeatsAndItsGradientAdds) {
     const std::int64_t outputs = inputs * work.size * work.size;
     const HostMatrix x = numbers.matrix(work.batch, inputs);
     const HostMatrix dy = numbers.matrix(work.batch, outputs);
-    const Floats device_x(*backend_, x);
-    const Floats device_dy(*backend_, dy);
-    const Floats y(*backend_, work.batch * outputs);
-    const Floats dx(*backend_, work.batch * inputs);
-    backend_->upsample_forward({.layer = "decoder.1",
-                                .input = work.image,
-                                .factor = work.size,
-                                .x = device_x.matrix(work.batch, inputs),
-                                .y = y.matrix(work.batch, outputs)});
-    backend_->upsample_backward({.layer = "decoder.1",
-                                 .input = work.image,
+    const Floats device_x(*device_, x);
+    const Floats device_dy(*device_, dy);
+    const Floats y(*device_, work.batch * outputs);
+    const Floats dx(*device_, work.batch * inputs);
+    device_->run(UpsampleForward{.input = work.image,
                                  .factor = work.size,
-                                 .dy = device_dy.matrix(work.batch, outputs),
-                                 .dx = dx.matrix(work.batch, inputs)});
+                                 .x = device_x.matrix(work.batch, inputs),
+                                 .y = y.matrix(work.batch, outputs)});
+    device_->run(UpsampleBackward{.input = work.image,
+                                  .factor = work.size,
+                                  .dy = device_dy.matrix(work.batch, outputs),
+                                  .dx = dx.matrix(work.batch, inputs)});
     EXPECT_EQ(y.read(), upsample_forward(work.image, work.size, x));
     EXPECT_TRUE(near(dx.read(), oracle_.upsample_backward(work.image, work.size, dy)));
     EXPECT_TRUE(device_x.is_untouched());
@@ -430,18 +424,17 @@ TEST_P(ConvolutionTest, ActivationBackwardSumsOverPixels) {
       const HostMatrix dy = numbers.matrix(work.rows, work.cols);
       const ConvolutionOracle::BiasGradients expected =
           oracle_.activation_backward(activation, saved, dy, work.channels);
-      const Floats device_saved(*backend_, saved);
-      const Floats unused(*backend_, work.rows * work.cols);
-      const Floats device_dy(*backend_, dy);
-      const Floats dbias(*backend_, work.channels);
-      backend_->activation_backward(
-          {.layer = "encoder.0",
-           .activation = activation,
-           .y = (keeps ? unused : device_saved).matrix(work.rows, work.cols),
-           .reserve = keeps ? device_saved.data() : nullptr,
-           .dy = device_dy.matrix(work.rows, work.cols),
-           .channels = work.channels,
-           .dbias = dbias.data()});
+      const Floats device_saved(*device_, saved);
+      const Floats unused(*device_, work.rows * work.cols);
+      const Floats device_dy(*device_, dy);
+      const Floats dbias(*device_, work.channels);
+      device_->run(
+          ActivationBackward{.activation = activation,
+                             .y = (keeps ? unused : device_saved).matrix(work.rows, work.cols),
+                             .z = keeps ? device_saved.matrix(work.rows, work.cols) : Matrix{},
+                             .dy = device_dy.matrix(work.rows, work.cols),
+                             .channels = work.channels,
+                             .dbias = dbias.tensor()});
       EXPECT_TRUE(near(device_dy.read(), expected.dz));
       EXPECT_TRUE(near(dbias.read(), expected.dbias));
       EXPECT_TRUE(device_saved.is_untouched());
@@ -467,31 +460,29 @@ TEST_P(ConvolutionTest, LossesTakeBiasesThatRepeat) {
       }
       const ConvolutionOracle::Losses expected =
           oracle_.losses(loss, activation, z, repeated, target, 0.25F);
-      const Floats device_z(*backend_, z);
-      const Floats device_bias(*backend_, std::span<const float>(bias));
-      const Floats device_target(*backend_, target);
-      const Floats dz(*backend_, work.rows * work.cols);
-      const Floats dbias(*backend_, work.channels);
+      const Floats device_z(*device_, z);
+      const Floats device_bias(*device_, std::span<const float>(bias));
+      const Floats device_target(*device_, target);
+      const Floats dz(*device_, work.rows * work.cols);
+      const Floats dbias(*device_, work.channels);
       const double nothing = 0;
-      const Guarded<double> sum(*backend_, std::span(&nothing, 1));
-      const Guarded<double> rows(*backend_, work.rows);
-      backend_->reconstruction_loss({.loss = loss,
-                                     .activation = activation,
-                                     .z = device_z.matrix(work.rows, work.cols),
-                                     .bias = device_bias.data() + 1,
-                                     .channels = work.channels,
-                                     .target = device_target.matrix(work.rows, work.cols),
-                                     .gradient_scale = 0.25F,
-                                     .dz = dz.matrix(work.rows, work.cols),
-                                     .dbias = dbias.data(),
-                                     .loss_sum = sum.data()});
-      backend_->row_losses({.loss = loss,
-                            .activation = activation,
-                            .z = device_z.matrix(work.rows, work.cols),
-                            .bias = device_bias.data() + 1,
-                            .channels = work.channels,
-                            .target = device_target.matrix(work.rows, work.cols),
-                            .sums = rows.data()});
+      const Guarded<double> sum(*device_, std::span(&nothing, 1));
+      const Guarded<double> rows(*device_, work.rows);
+      device_->run(ReconstructionLoss{.loss = loss,
+                                      .activation = activation,
+                                      .z = device_z.matrix(work.rows, work.cols),
+                                      .bias = vector_of(device_bias.data() + 1, work.channels),
+                                      .target = device_target.matrix(work.rows, work.cols),
+                                      .gradient_scale = 0.25F,
+                                      .dz = dz.matrix(work.rows, work.cols),
+                                      .dbias = dbias.tensor(),
+                                      .loss_sum = sum.tensor()});
+      device_->run(RowLosses{.loss = loss,
+                             .activation = activation,
+                             .z = device_z.matrix(work.rows, work.cols),
+                             .bias = vector_of(device_bias.data() + 1, work.channels),
+                             .target = device_target.matrix(work.rows, work.cols),
+                             .sums = rows.column()});
       EXPECT_TRUE(near(dz.read(), expected.dz));
       EXPECT_TRUE(near(dbias.read(), oracle_.fold(expected.dbias, work.channels)));
       EXPECT_TRUE(near(sum.read(), std::span(&expected.sum, 1)));
@@ -510,32 +501,33 @@ TEST_P(ConvolutionTest, LossesTakeBiasesThatRepeat) {
 /// upsampling 12x16x4 → convolution 6x8x2.
 class SmallImageTraining {
  public:
-  SmallImageTraining(Backend& backend, std::int64_t batch)
-      : backend_(backend),
-        batch_(batch),
-        parameters_(backend, std::span<const float>(Numbers(50).vector(kParameters, -0.3F, 0.3F))),
-        gradients_(backend, std::span<const float>(zeros())),
-        m_(backend, std::span<const float>(zeros())),
-        v_(backend, std::span<const float>(zeros())),
-        image_(backend, std::span<const float>(Numbers(51).vector(batch * kImage.size(), 0, 1))),
-        sum_(backend, std::span(&kNoLoss, 1)),
-        step_(backend, std::span(&kNoStep, 1)) {
+  SmallImageTraining(Device& device, std::int64_t batch)
+      : batch_(batch),
+        parameters_(device, std::span<const float>(Numbers(50).vector(kParameters, -0.3F, 0.3F))),
+        gradients_(device, std::span<const float>(zeros())),
+        m_(device, std::span<const float>(zeros())),
+        v_(device, std::span<const float>(zeros())),
+        image_(device, std::span<const float>(Numbers(51).vector(batch * kImage.size(), 0, 1))),
+        sum_(device, std::span(&kNoLoss, 1)),
+        step_(device, std::span(&kNoStep, 1)),
+        unused_(device, kUnits) {
     for (const std::int64_t size : kSizes) {
-      outputs_.push_back(std::make_unique<Floats>(backend, batch * size));
-      output_gradients_.push_back(std::make_unique<Floats>(backend, batch * size));
+      outputs_.push_back(std::make_unique<Floats>(device, batch * size));
+      output_gradients_.push_back(std::make_unique<Floats>(device, batch * size));
     }
   }
 
-  void step() {
-    forward();
-    backward();
-    backend_.optimizer_step({.options = {.learning_rate = 0.01F},
-                             .parameters = parameters_.data(),
-                             .gradients = gradients_.data(),
-                             .first = m_.data(),
-                             .second = v_.data(),
-                             .count = kParameters,
-                             .step = step_.data()});
+  [[nodiscard]] Step step() const {
+    Step step;
+    forward(step);
+    backward(step);
+    step.add(OptimizerStep{.options = {.learning_rate = 0.01F},
+                           .parameters = parameters_.tensor(),
+                           .gradients = gradients_.tensor(),
+                           .first = m_.tensor(),
+                           .second = v_.tensor(),
+                           .step = step_.tensor()});
+    return step;
   }
 
   [[nodiscard]] bool is_untouched() const {
@@ -597,95 +589,84 @@ class SmallImageTraining {
   [[nodiscard]] float* parameter(std::int64_t at) const { return parameters_.data() + at; }
   [[nodiscard]] float* gradient(std::int64_t at) const { return gradients_.data() + at; }
 
-  void forward() {
-    backend_.convolution_forward({.layer = "encoder.0",
-                                  .convolution = kConvolution,
-                                  .x = image(),
-                                  .w = parameter(kW0),
-                                  .bias = parameter(kB0),
-                                  .activation = Activation::gelu,
-                                  .y = y(0),
-                                  .reserve = outputs_[1]->data()});
-    backend_.max_pool_forward({.input = kConvolution.map, .x = y(0), .y = y(2)});
-    backend_.dense_forward({.layer = "encoder.2",
-                            .x = y(2),
-                            .w = {parameter(kW1), kUnits, kUnits},
-                            .bias = parameter(kB1),
-                            .activation = Activation::tanh,
-                            .y = y(3)});
-    backend_.convolution_forward({.layer = "decoder.0",
-                                  .convolution = kTransposed,
-                                  .x = y(3),
-                                  .w = parameter(kW2),
-                                  .bias = parameter(kB2),
-                                  .activation = Activation::relu,
-                                  .y = y(4)});
-    backend_.upsample_forward({.input = kDecoded, .x = y(4), .y = y(5)});
-    backend_.convolution_forward(
-        {.layer = "decoder.2", .convolution = kLast, .x = y(5), .w = parameter(kW3), .y = y(6)});
+  void forward(Step& step) const {
+    step.add(ConvolutionForward{.convolution = kConvolution,
+                                .x = image(),
+                                .w = vector_of(parameter(kW0), kConvolution.weights()),
+                                .bias = vector_of(parameter(kB0), 3),
+                                .activation = Activation::gelu,
+                                .y = y(0),
+                                .z = y(1)});
+    step.add(MaxPoolForward{.input = kConvolution.map, .x = y(0), .y = y(2)});
+    step.add(DenseForward{.x = y(2),
+                          .w = {parameter(kW1), kUnits, kUnits},
+                          .bias = vector_of(parameter(kB1), kUnits),
+                          .activation = Activation::tanh,
+                          .y = y(3)});
+    step.add(ConvolutionForward{.convolution = kTransposed,
+                                .x = y(3),
+                                .w = vector_of(parameter(kW2), kTransposed.weights()),
+                                .bias = vector_of(parameter(kB2), 4),
+                                .activation = Activation::relu,
+                                .y = y(4)});
+    step.add(UpsampleForward{.input = kDecoded, .x = y(4), .y = y(5)});
+    step.add(ConvolutionForward{.convolution = kLast,
+                                .x = y(5),
+                                .w = vector_of(parameter(kW3), kLast.weights()),
+                                .y = y(6)});
   }
 
-  void backward() {
-    backend_.reconstruction_loss(
-        {.z = y(6),
-         .bias = parameter(kB3),
-         .channels = kImage.channels,
-         .target = image(),
-         .gradient_scale = 1.0F / static_cast<float>(batch_ * kImage.size()),
-         .dz = dy(6),
-         .dbias = gradient(kB3),
-         .loss_sum = sum_.data()});
-    backend_.convolution_backward({.layer = "decoder.2",
-                                   .convolution = kLast,
-                                   .x = y(5),
-                                   .w = parameter(kW3),
-                                   .dz = dy(6),
-                                   .dw = gradient(kW3),
-                                   .dx = dy(5)});
-    backend_.upsample_backward({.input = kDecoded, .dy = dy(5), .dx = dy(4)});
-    backend_.activation_backward({.layer = "decoder.0",
-                                  .activation = Activation::relu,
-                                  .y = y(4),
-                                  .dy = dy(4),
-                                  .channels = kDecoded.channels,
-                                  .dbias = gradient(kB2)});
-    backend_.convolution_backward({.layer = "decoder.0",
-                                   .convolution = kTransposed,
-                                   .x = y(3),
-                                   .w = parameter(kW2),
-                                   .dz = dy(4),
-                                   .dw = gradient(kW2),
-                                   .dx = dy(3)});
-    backend_.activation_backward({.layer = "encoder.2",
-                                  .activation = Activation::tanh,
-                                  .y = y(3),
-                                  .dy = dy(3),
-                                  .channels = kUnits,
-                                  .dbias = gradient(kB1)});
-    backend_.dense_backward({.layer = "encoder.2",
-                             .x = y(2),
-                             .w = {parameter(kW1), kUnits, kUnits},
-                             .dz = dy(3),
-                             .dw = {gradient(kW1), kUnits, kUnits},
-                             .dx = dy(2),
-                             .dbias_below = unused_.data()});
-    backend_.max_pool_backward({.input = kConvolution.map, .x = y(0), .dy = dy(2), .dx = dy(0)});
-    backend_.activation_backward({.layer = "encoder.0",
-                                  .activation = Activation::gelu,
-                                  .y = y(0),
-                                  .reserve = outputs_[1]->data(),
-                                  .dy = dy(0),
-                                  .channels = kConvolution.map.channels,
-                                  .dbias = gradient(kB0)});
-    backend_.convolution_backward({.layer = "encoder.0",
-                                   .convolution = kConvolution,
-                                   .x = image(),
-                                   .w = parameter(kW0),
-                                   .dz = dy(0),
-                                   .dw = gradient(kW0)});
+  void backward(Step& step) const {
+    step.add(ReconstructionLoss{.z = y(6),
+                                .bias = vector_of(parameter(kB3), 2),
+                                .target = image(),
+                                .gradient_scale = 1.0F / static_cast<float>(batch_ * kImage.size()),
+                                .dz = dy(6),
+                                .dbias = vector_of(gradient(kB3), 2),
+                                .loss_sum = sum_.tensor()});
+    step.add(ConvolutionBackward{.convolution = kLast,
+                                 .x = y(5),
+                                 .w = vector_of(parameter(kW3), kLast.weights()),
+                                 .dz = dy(6),
+                                 .dw = vector_of(gradient(kW3), kLast.weights()),
+                                 .dx = dy(5)});
+    step.add(UpsampleBackward{.input = kDecoded, .dy = dy(5), .dx = dy(4)});
+    step.add(ActivationBackward{.activation = Activation::relu,
+                                .y = y(4),
+                                .dy = dy(4),
+                                .channels = kDecoded.channels,
+                                .dbias = vector_of(gradient(kB2), 4)});
+    step.add(ConvolutionBackward{.convolution = kTransposed,
+                                 .x = y(3),
+                                 .w = vector_of(parameter(kW2), kTransposed.weights()),
+                                 .dz = dy(4),
+                                 .dw = vector_of(gradient(kW2), kTransposed.weights()),
+                                 .dx = dy(3)});
+    step.add(ActivationBackward{.activation = Activation::tanh,
+                                .y = y(3),
+                                .dy = dy(3),
+                                .channels = kUnits,
+                                .dbias = vector_of(gradient(kB1), kUnits)});
+    step.add(DenseBackward{.x = y(2),
+                           .w = {parameter(kW1), kUnits, kUnits},
+                           .dz = dy(3),
+                           .dw = {gradient(kW1), kUnits, kUnits},
+                           .dx = dy(2),
+                           .dbias_below = unused_.tensor()});
+    step.add(MaxPoolBackward{.input = kConvolution.map, .x = y(0), .dy = dy(2), .dx = dy(0)});
+    step.add(ActivationBackward{.activation = Activation::gelu,
+                                .y = y(0),
+                                .z = y(1),
+                                .dy = dy(0),
+                                .channels = kConvolution.map.channels,
+                                .dbias = vector_of(gradient(kB0), 3)});
+    step.add(ConvolutionBackward{.convolution = kConvolution,
+                                 .x = image(),
+                                 .w = vector_of(parameter(kW0), kConvolution.weights()),
+                                 .dz = dy(0),
+                                 .dw = vector_of(gradient(kW0), kConvolution.weights())});
   }
 
-  Backend& backend_;
   std::int64_t batch_;
   Floats parameters_;
   Floats gradients_;
@@ -696,21 +677,21 @@ class SmallImageTraining {
   Guarded<std::int64_t> step_;
   std::vector<std::unique_ptr<Floats>> outputs_;
   std::vector<std::unique_ptr<Floats>> output_gradients_;
-  DeviceArray<float> unused_{backend_, kUnits};
+  DeviceArray<float> unused_;
 };
 
 TEST_P(ConvolutionTest, ARecordedStepIsTheCalledOne) {
   for (const std::int64_t batch : {1, 6, 37}) {
     if (is_slow() && batch > 6) continue;
-    SmallImageTraining called(*backend_, batch);
-    SmallImageTraining replayed(*backend_, batch);
-    const std::unique_ptr<RecordedStep> step = backend_->record([&] { replayed.step(); });
+    SmallImageTraining called(*device_, batch);
+    SmallImageTraining replayed(*device_, batch);
+    const std::unique_ptr<Program> step = device_->compile(replayed.step());
     EXPECT_TRUE(replayed.is_untouched()) << "recording must not run";
     double before = std::numeric_limits<double>::infinity();
     double sum = 0;
     for (int i = 0; i < GetParam().affordable(10, 2); ++i) {
-      called.step();
-      step->replay();
+      run_one_by_one(*device_, called.step());
+      step->replay(1);
       EXPECT_TRUE(same_bits<float>(called.state(), replayed.state())) << "step " << i;
       const double loss = called.loss_sum() - sum;
       EXPECT_LT(loss, before) << "step " << i;
@@ -725,10 +706,10 @@ TEST_P(ConvolutionTest, AnyNumberOfThreadsGivesTheSameBits) {
   if (target.thread_counts().size() < 2) GTEST_SKIP() << "there are no threads to count";
   for (const std::int64_t batch : {5, 70}) {
     const auto state_with = [&](int threads) {
-      const std::unique_ptr<Backend> backend = target.with_threads(threads).make();
-      SmallImageTraining training(*backend, batch);
-      const std::unique_ptr<RecordedStep> step = backend->record([&] { training.step(); });
-      for (int i = 0; i < 3; ++i) step->replay();
+      const std::unique_ptr<Device> device = target.with_threads(threads).make();
+      SmallImageTraining training(*device, batch);
+      const std::unique_ptr<Program> step = device->compile(training.step());
+      for (int i = 0; i < 3; ++i) step->replay(1);
       return training.state();
     };
     const std::vector<float> one = state_with(1);

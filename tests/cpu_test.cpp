@@ -1,4 +1,4 @@
-// What the CPU backend stands on: its threads, its choice of an instruction set, its GEMM.
+// What the CPU device stands on: its threads, its choice of an instruction set, its GEMM.
 
 #include <atomic>
 #include <chrono>
@@ -19,13 +19,13 @@
 #include "ae/device.hpp"
 #include "ae/error.hpp"
 
-#include "backend/cpu/cpu_backend.hpp"
-#include "backend/cpu/float_mode.hpp"
-#include "backend/cpu/gemm.hpp"
-#include "backend/cpu/thread_pool.hpp"
-#include "backend/cpu/vector_kernels.hpp"
-#include "backends.hpp"
+#include "device/cpu/cpu_device.hpp"
+#include "device/cpu/float_mode.hpp"
+#include "device/cpu/gemm.hpp"
+#include "device/cpu/thread_pool.hpp"
+#include "device/cpu/vector_kernels.hpp"
 #include "error_message.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -204,7 +204,7 @@ TEST(InstructionSets, TheBestIsTakenUnlessTheEnvironmentSaysOtherwise) {
   EXPECT_TRUE(says(message, "AE_ISA"));
   EXPECT_TRUE(says(message, "abacus"));
   EXPECT_TRUE(says(message, "baseline"));
-  EXPECT_THROW(make_cpu_backend(1), UsageError);
+  EXPECT_THROW(make_cpu_device(1), UsageError);
 }
 
 // ── GEMM ────────────────────────────────────────────────────────────────────────────────────────

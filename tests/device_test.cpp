@@ -10,7 +10,7 @@
 #include "ae/error.hpp"
 #include "ae/simt.hpp"
 
-#include "backend/emulated_device.hpp"
+#include "device/emulated_device.hpp"
 #include "error_message.hpp"
 
 namespace ae::test {

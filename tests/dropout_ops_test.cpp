@@ -1,4 +1,4 @@
-// Dropout on every backend against the oracle: at odd sizes, on extreme inputs, with outputs full
+// Dropout on every device against the oracle: at odd sizes, on extreme inputs, with outputs full
 // of NaN beforehand and a guard on either side of each array.
 
 #include <algorithm>
@@ -14,11 +14,11 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
 #include "guarded.hpp"
 #include "norm_oracle.hpp"
 #include "numbers.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -34,27 +34,25 @@ using test::Target;
 
 class DropoutTest : public ::testing::TestWithParam<Target> {
  protected:
-  std::unique_ptr<Backend> backend_ = GetParam().make();
+  std::unique_ptr<Device> device_ = GetParam().make();
   NormOracle oracle_{GetParam().precision};
 
   /// What the forward pass makes of x; the backward pass must make the same of it.
   std::vector<float> dropped(const HostMatrix& x, float rate, std::uint64_t seed,
                              std::optional<std::int64_t> step, std::uint32_t layer) {
-    const Floats device_x(*backend_, x);
+    const Floats device_x(*device_, x);
     const std::int64_t number = step.value_or(0);
-    const Guarded<std::int64_t> device_step(*backend_, std::span(&number, 1));
-    const DropoutMask mask{
-        .rate = rate, .seed = seed, .step = step ? device_step.data() : nullptr, .layer = layer};
-    const Floats y(*backend_, x.rows * x.cols);
-    const Floats dx(*backend_, x.rows * x.cols);
-    backend_->dropout_forward({.layer = "encoder.1",
-                               .mask = mask,
-                               .x = device_x.matrix(x.rows, x.cols),
-                               .y = y.matrix(x.rows, x.cols)});
-    backend_->dropout_backward({.layer = "encoder.1",
-                                .mask = mask,
-                                .dy = device_x.matrix(x.rows, x.cols),
-                                .dx = dx.matrix(x.rows, x.cols)});
+    const Guarded<std::int64_t> device_step(*device_, std::span(&number, 1));
+    const DropoutMask mask{.rate = rate,
+                           .seed = seed,
+                           .step = step ? device_step.tensor() : Tensor<std::int64_t>{},
+                           .layer = layer};
+    const Floats y(*device_, x.rows * x.cols);
+    const Floats dx(*device_, x.rows * x.cols);
+    device_->run(DropoutForward{
+        .mask = mask, .x = device_x.matrix(x.rows, x.cols), .y = y.matrix(x.rows, x.cols)});
+    device_->run(DropoutBackward{
+        .mask = mask, .dy = device_x.matrix(x.rows, x.cols), .dx = dx.matrix(x.rows, x.cols)});
     EXPECT_TRUE(device_x.is_untouched());
     EXPECT_TRUE(device_step.is_untouched());
     const std::vector<float> result = y.read();
@@ -129,18 +127,18 @@ TEST_P(DropoutTest, EveryLayerStepAndSeedDrawsItsOwnAndAboutAsMuch) {
 
 TEST_P(DropoutTest, ReplayDrawsByTheStepAsItIsThen) {
   const HostMatrix x = Numbers(32).matrix(33, 9);
-  const Floats device_x(*backend_, x);
-  DeviceArray<std::int64_t> step(*backend_, 1);
-  const Floats y(*backend_, x.rows * x.cols);
-  const std::unique_ptr<RecordedStep> recorded = backend_->record([&] {
-    backend_->dropout_forward({.mask = {.rate = 0.4F, .seed = 3, .step = step.data(), .layer = 2},
-                               .x = device_x.matrix(x.rows, x.cols),
-                               .y = y.matrix(x.rows, x.cols)});
-  });
+  const Floats device_x(*device_, x);
+  DeviceArray<std::int64_t> step(*device_, 1);
+  const Floats y(*device_, x.rows * x.cols);
+  Step drop;
+  drop.add(DropoutForward{.mask = {.rate = 0.4F, .seed = 3, .step = step.tensor(), .layer = 2},
+                          .x = device_x.matrix(x.rows, x.cols),
+                          .y = y.matrix(x.rows, x.cols)});
+  const std::unique_ptr<Program> recorded = device_->compile(drop);
   EXPECT_TRUE(y.is_untouched());
   for (const std::int64_t now : {4, 5}) {
     step.upload({&now, 1});
-    recorded->replay();
+    recorded->replay(1);
     EXPECT_TRUE(near(y.read(), oracle_.dropout(0.4F, 3, now, 2, x.values)));
   }
 }

@@ -7,7 +7,7 @@
 
 #include "ae/device.hpp"
 
-#include "backend/cuda/cuda_backend.hpp"
+#include "device/cuda/cuda_device.hpp"
 
 namespace ae {
 namespace {

@@ -19,10 +19,10 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
+#include "formulas/philox.hpp"
 #include "model/network.hpp"
-#include "philox.hpp"
+#include "targets.hpp"
 #include "train/evaluation.hpp"
 
 namespace ae {
@@ -149,19 +149,22 @@ struct LossAndGradients {
 };
 
 /// One forward and backward pass of the product.
-LossAndGradients run_product(Backend& backend, const Model& model, const std::vector<float>& data,
+LossAndGradients run_product(Device& device, const Model& model, const std::vector<float>& data,
                              Loss loss, Reduction reduction, double density_hint) {
   const double divisor = loss_divisor(reduction, kRows, kInputs);
-  const Parameters parameters(backend, model);
-  Network network(backend, model.spec, parameters, kRows, Network::Use::training);
-  DeviceArray<float> x(backend, kRows * kInputs);
+  const Parameters parameters(device, model);
+  Network network(device, model.spec, parameters, kRows, Network::Use::training);
+  DeviceArray<float> x(device, kRows * kInputs);
   x.upload(data);
-  DeviceArray<float> gradients(backend, parameters.size());
-  DeviceArray<double> loss_sum(backend, 1);
-  const ConstMatrix batch{x.data(), kRows, kInputs};
-  const Matrix logits = network.run_to_logits(batch, density_hint);
-  network.backward(logits, batch, {.loss = loss, .gradient_scale = static_cast<float>(1 / divisor)},
-                   {}, gradients.data(), {.loss = loss_sum.data()});
+  DeviceArray<float> gradients(device, parameters.size());
+  DeviceArray<double> loss_sum(device, 1);
+  const Matrix batch{x.data(), kRows, kInputs};
+  Step step;
+  const Matrix logits = network.run_to_logits(step, batch, density_hint);
+  network.backward(step, logits, batch,
+                   {.loss = loss, .gradient_scale = static_cast<float>(1 / divisor)}, {},
+                   gradients.data(), {.loss = loss_sum.tensor()});
+  device.run(step);
 
   LossAndGradients result;
   loss_sum.download({&result.loss, 1});
@@ -176,7 +179,7 @@ constexpr double kStep = 1e-5;
 /// How far from relu's kink that must stay.
 constexpr double kMargin = 1e-3;
 
-void check_gradients(const std::vector<std::unique_ptr<Backend>>& backends, const ModelSpec& spec,
+void check_gradients(const std::vector<std::unique_ptr<Device>>& devices, const ModelSpec& spec,
                      Loss loss) {
   // The first random model and data, of a fixed sequence, with no pre-activation near a kink.
   Model model;
@@ -215,17 +218,17 @@ void check_gradients(const std::vector<std::unique_ptr<Backend>>& backends, cons
   }
   ASSERT_GT(largest, 0.01);
 
-  for (const std::unique_ptr<Backend>& backend : backends) {
+  for (const std::unique_ptr<Device>& device : devices) {
     // Only the CPU heeds hints; and the emulated device is slow.
-    const bool is_slow = backend->name().starts_with("simt");
+    const bool is_slow = device->name().starts_with("simt");
     for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
       for (const double density_hint : {1.0, 0.2}) {
         if (is_slow && (reduction == Reduction::sum || density_hint < 1)) continue;
-        SCOPED_TRACE(backend->name() + ", " + std::string(to_string(reduction)) +
-                     ", density hint " + std::to_string(density_hint));
+        SCOPED_TRACE(device->name() + ", " + std::string(to_string(reduction)) + ", density hint " +
+                     std::to_string(density_hint));
         const double divisor = reduction == Reduction::mean ? kRows * kInputs : kRows;
         const LossAndGradients actual =
-            run_product(*backend, model, data, loss, reduction, density_hint);
+            run_product(*device, model, data, loss, reduction, density_hint);
         EXPECT_NEAR(actual.loss * divisor, loss_sum, 1e-6 * loss_sum);
         // Differences are good to about 1e-9 of the largest gradient; float's six products in a
         // row, each of some ten terms, to a hundred roundings of 6e-8 or so.
@@ -245,11 +248,11 @@ void check_gradients(const std::vector<std::unique_ptr<Backend>>& backends, cons
 /// Every activation in the hidden layers, and every loss with every output activation that goes
 /// with it.
 void check_all(const std::vector<std::int64_t>& hidden) {
-  std::vector<std::unique_ptr<Backend>> backends;
-  for (const Target& target : test::devices()) backends.push_back(target.make());
+  std::vector<std::unique_ptr<Device>> devices;
+  for (const Target& target : test::devices()) devices.push_back(target.make());
   for (const Activation activation : test::kAllActivations) {
     SCOPED_TRACE(to_string(activation));
-    check_gradients(backends, dense_autoencoder({kInputs}, hidden, activation), Loss::bce);
+    check_gradients(devices, dense_autoencoder({kInputs}, hidden, activation), Loss::bce);
   }
   std::size_t turn = 0;
   for (const Loss loss : test::kAllLosses) {
@@ -258,12 +261,12 @@ void check_all(const std::vector<std::int64_t>& hidden) {
       const Activation activation = test::kAllActivations[turn++ % 5];
       SCOPED_TRACE(std::string(to_string(loss)) + " of " + std::string(to_string(output)) +
                    " after " + std::string(to_string(activation)));
-      check_gradients(backends, dense_autoencoder({kInputs}, hidden, activation, output), loss);
+      check_gradients(devices, dense_autoencoder({kInputs}, hidden, activation, output), loss);
     }
   }
 }
 
-// The first layer is 16 wide: there backends may skip the zeros of the input.
+// The first layer is 16 wide: there devices may skip the zeros of the input.
 TEST(Gradients, EqualFiniteDifferencesOneLayerDeep) {
   check_all({16});
 }

@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/backend.hpp"
+#include "device/device.hpp"
 #include "oracle.hpp"
 
 namespace ae::test {
@@ -21,27 +21,30 @@ bool same_bits(std::span<const T> a, std::span<const T> b) {
          (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
 }
 
-/// An array in a backend's memory between two guard zones. Guards, and all that nothing was written
+/// An array in a device's memory between two guard zones. Guards, and all that nothing was written
 /// to, hold bytes of 255: NaN as a float or a double, -1 as an integer.
 template <typename T>
 class Guarded {
  public:
-  Guarded(Backend& backend, std::int64_t size)
-      : size_(size), array_(backend, size + 2 * kGuard), staging_(staging_size(), poison()) {
+  Guarded(Device& device, std::int64_t size)
+      : size_(size), array_(device, size + 2 * kGuard), staging_(staging_size(), poison()) {
     array_.upload(staging_);
   }
-  Guarded(Backend& backend, std::span<const T> values)
-      : Guarded(backend, static_cast<std::int64_t>(values.size())) {
+  Guarded(Device& device, std::span<const T> values)
+      : Guarded(device, static_cast<std::int64_t>(values.size())) {
     std::copy(values.begin(), values.end(), staging_.begin() + kGuard);
     array_.upload(staging_);
   }
-  Guarded(Backend& backend, const HostMatrix& matrix) requires std::is_same_v<T, float>
-      : Guarded(backend, std::span<const float>(matrix.values)) {}
+  Guarded(Device& device, const HostMatrix& matrix) requires std::is_same_v<T, float>
+      : Guarded(device, std::span<const float>(matrix.values)) {}
 
   [[nodiscard]] T* data() const { return array_.data() + kGuard; }
-  [[nodiscard]] Matrix matrix(std::int64_t rows, std::int64_t cols) const {
+  [[nodiscard]] Tensor<T> matrix(std::int64_t rows, std::int64_t cols) const {
     return {data(), rows, cols};
   }
+  /// All of it, as one row or as one column.
+  [[nodiscard]] Tensor<T> tensor() const { return {data(), 1, size_}; }
+  [[nodiscard]] Tensor<T> column() const { return {data(), size_, 1}; }
 
   /// What it holds now. Fails the test if a guard was written to.
   [[nodiscard]] std::vector<T> read() const {
@@ -82,5 +85,10 @@ class Guarded {
 };
 
 using Floats = Guarded<float>;
+
+/// The operations of a step each by itself, not as a whole.
+inline void run_one_by_one(Device& device, const Step& step) {
+  for (const Node& node : step.nodes()) device.run(node.op, node.layer);
+}
 
 }  // namespace ae::test

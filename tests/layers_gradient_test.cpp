@@ -18,12 +18,12 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
 #include "codes_oracle.hpp"
+#include "device/device.hpp"
 #include "model/network.hpp"
 #include "norm_oracle.hpp"
 #include "numbers.hpp"
+#include "targets.hpp"
 #include "train/evaluation.hpp"
 
 namespace ae {
@@ -409,26 +409,29 @@ Model random_model(const ModelSpec& spec, std::uint64_t seed) {
   return model;
 }
 
-std::vector<float> gradients_on(Backend& backend, const Model& model, const Objective& objective,
+std::vector<float> gradients_on(Device& device, const Model& model, const Objective& objective,
                                 const Batch& inputs, const Batch& targets) {
   const auto cols = static_cast<std::int64_t>(inputs.front().size());
-  const Parameters parameters(backend, model);
-  Network network(backend, model.spec, parameters, kRows + 3, Network::Use::training);
-  DeviceArray<float> x(backend, kRows * cols);
-  DeviceArray<float> target(backend, kRows * cols);
-  DeviceArray<float> gradients(backend, parameters.size());
-  DeviceArray<double> sums(backend, 3);
-  DeviceArray<std::int64_t> step(backend, 1);
+  const Parameters parameters(device, model);
+  Network network(device, model.spec, parameters, kRows + 3, Network::Use::training);
+  DeviceArray<float> x(device, kRows * cols);
+  DeviceArray<float> target(device, kRows * cols);
+  DeviceArray<float> gradients(device, parameters.size());
+  DeviceArray<double> sums(device, 3);
+  DeviceArray<std::int64_t> step(device, 1);
   x.upload(flat(inputs));
   target.upload(flat(targets));
   step.upload({&kStep, 1});
-  const CodeDraw draw{.mean_only = false, .seed = kSeed, .step = step.data()};
-  const std::unique_ptr<RecordedStep> recorded = backend.record([&] {
-    const Matrix logits = network.run_to_logits({x.data(), kRows, cols}, 1, draw);
-    network.backward(logits, {target.data(), kRows, cols}, objective, draw, gradients.data(),
-                     {.loss = sums.data(), .penalty = sums.data() + 1, .kl = sums.data() + 2});
-  });
-  recorded->replay();
+  const CodeDraw draw{.mean_only = false, .seed = kSeed, .step = step.tensor()};
+  Step operations;
+  const Matrix logits = network.run_to_logits(operations, {x.data(), kRows, cols}, 1, draw);
+  network.backward(operations, logits, {target.data(), kRows, cols}, objective, draw,
+                   gradients.data(),
+                   {.loss = scalar_of(sums.data()),
+                    .penalty = scalar_of(sums.data() + 1),
+                    .kl = scalar_of(sums.data() + 2)});
+  const std::unique_ptr<Program> recorded = device.compile(operations);
+  recorded->replay(1);
   std::vector<float> result(static_cast<std::size_t>(gradients.size()));
   gradients.download(result);
   return result;
@@ -581,8 +584,8 @@ INSTANTIATE_TEST_SUITE_P(Models, LayerGradients, ::testing::ValuesIn(cases()), c
 TEST_P(LayerGradients, EqualFiniteDifferences) {
   constexpr double kDifference = 1e-5;
   constexpr double kMargin = 1e-3;
-  std::vector<std::unique_ptr<Backend>> backends;
-  for (const Target& target : test::devices()) backends.push_back(target.make());
+  std::vector<std::unique_ptr<Device>> devices;
+  for (const Target& target : test::devices()) devices.push_back(target.make());
   const Case& c = GetParam();
   const ModelSpec spec =
       parse_model(c.input, c.encoder, c.decoder, Activation::tanh, Activation::sigmoid);
@@ -621,9 +624,9 @@ TEST_P(LayerGradients, EqualFiniteDifferences) {
     }
   }
   ASSERT_GT(largest, 0.01);
-  for (const std::unique_ptr<Backend>& backend : backends) {
-    SCOPED_TRACE(backend->name());
-    const std::vector<float> actual = gradients_on(*backend, model, c.objective, inputs, targets);
+  for (const std::unique_ptr<Device>& device : devices) {
+    SCOPED_TRACE(device->name());
+    const std::vector<float> actual = gradients_on(*device, model, c.objective, inputs, targets);
     double worst = 0;
     for (std::size_t i = 0; i < differences.size(); ++i) {
       const double off = std::abs(static_cast<double>(actual[i]) - differences[i]);

@@ -2,7 +2,7 @@
 // sweeps of their ranges. Bounds are in ulp, the distance between neighbouring floats at the exact
 // value: 0.5 would be perfect.
 
-#include "math.hpp"
+#include "formulas/math.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,12 +13,12 @@
 
 #include <gtest/gtest.h>
 
-#include "activations.hpp"
-#include "losses.hpp"
-#include "normal.hpp"
-#include "optimizers.hpp"
+#include "formulas/activations.hpp"
+#include "formulas/losses.hpp"
+#include "formulas/normal.hpp"
+#include "formulas/optimizers.hpp"
+#include "formulas/philox.hpp"
 #include "oracle.hpp"
-#include "philox.hpp"
 
 namespace ae {
 namespace {

@@ -1,4 +1,4 @@
-// Layer and batch normalisation on every backend against the oracle: at odd sizes, on extreme
+// Layer and batch normalisation on every device against the oracle: at odd sizes, on extreme
 // inputs, with outputs full of NaN beforehand and a guard on either side of each array.
 
 #include <algorithm>
@@ -12,11 +12,11 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
 #include "guarded.hpp"
 #include "norm_oracle.hpp"
 #include "numbers.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -27,6 +27,7 @@ using test::HostMatrix;
 using test::near;
 using test::NormOracle;
 using test::Numbers;
+using test::run_one_by_one;
 using test::same_bits;
 using test::Target;
 
@@ -77,24 +78,24 @@ class NormTest : public ::testing::TestWithParam<Target> {
  protected:
   /// Both passes of a layer_norm.
   void check_layer_norm(const Case& c) {
-    const Floats x(*backend_, c.x);
-    const Floats gamma(*backend_, std::span<const float>(c.gamma));
-    const Floats beta(*backend_, std::span<const float>(c.beta));
-    const Floats y(*backend_, c.x.rows * c.x.cols);
-    const Floats alone(*backend_, c.x.rows * c.x.cols);
-    const Floats statistics(*backend_, 2 * c.x.rows);
-    LayerNormForward forward{.layer = "encoder.1",
-                             .activation = c.activation,
-                             .channels = c.size.channels,
-                             .x = x.matrix(c.size.rows, c.size.cols()),
-                             .gamma = gamma.data(),
-                             .beta = beta.data(),
-                             .y = y.matrix(c.size.rows, c.size.cols()),
-                             .statistics = statistics.data()};
-    backend_->layer_norm_forward(forward);
+    const Floats x(*device_, c.x);
+    const Floats gamma(*device_, std::span<const float>(c.gamma));
+    const Floats beta(*device_, std::span<const float>(c.beta));
+    const Floats y(*device_, c.x.rows * c.x.cols);
+    const Floats alone(*device_, c.x.rows * c.x.cols);
+    const Floats statistics(*device_, 2 * c.x.rows);
+    LayerNormForward forward{
+        .activation = c.activation,
+        .channels = c.size.channels,
+        .x = x.matrix(c.size.rows, c.size.cols()),
+        .gamma = gamma.tensor(),
+        .beta = beta.tensor(),
+        .y = y.matrix(c.size.rows, c.size.cols()),
+        .mean_rstd = statistics.matrix(c.size.channels == 0 ? 0 : c.x.rows, 2)};
+    device_->run(forward);
     forward.y = alone.matrix(c.size.rows, c.size.cols());
-    forward.statistics = nullptr;
-    backend_->layer_norm_forward(forward);
+    forward.mean_rstd = {};
+    device_->run(forward);
     const NormOracle::Normalized expected =
         oracle_.normalize(Over::group, c.activation, c.x, c.gamma, c.beta);
     EXPECT_TRUE(near(y.read(), expected.y));
@@ -111,23 +112,22 @@ class NormTest : public ::testing::TestWithParam<Target> {
         oracle_.gradients(Over::group, c.activation, c.x, c.gamma, c.beta, c.dy);
     for (const bool with_dx : {true, false}) {
       SCOPED_TRACE(with_dx ? "with dx" : "without dx");
-      const Floats dy(*backend_, c.dy);
-      const Floats dx(*backend_, c.x.rows * c.x.cols);
-      const Floats dgamma(*backend_, c.x.cols);
-      const Floats dbeta(*backend_, c.x.cols);
-      backend_->layer_norm_backward(
-          {.layer = "encoder.1",
-           .activation = c.activation,
-           .channels = c.size.channels,
-           .x = x.matrix(c.size.rows, c.size.cols()),
-           .gamma = gamma.data(),
-           .beta = beta.data(),
-           .y = y.matrix(c.size.rows, c.size.cols()),
-           .statistics = statistics.data(),
-           .dy = dy.matrix(c.size.rows, c.size.cols()),
-           .dgamma = dgamma.data(),
-           .dbeta = dbeta.data(),
-           .dx = with_dx ? dx.matrix(c.size.rows, c.size.cols()) : Matrix{}});
+      const Floats dy(*device_, c.dy);
+      const Floats dx(*device_, c.x.rows * c.x.cols);
+      const Floats dgamma(*device_, c.x.cols);
+      const Floats dbeta(*device_, c.x.cols);
+      device_->run(
+          LayerNormBackward{.activation = c.activation,
+                            .channels = c.size.channels,
+                            .x = x.matrix(c.size.rows, c.size.cols()),
+                            .gamma = gamma.tensor(),
+                            .beta = beta.tensor(),
+                            .y = y.matrix(c.size.rows, c.size.cols()),
+                            .mean_rstd = statistics.matrix(c.size.channels == 0 ? 0 : c.x.rows, 2),
+                            .dy = dy.matrix(c.size.rows, c.size.cols()),
+                            .dgamma = dgamma.tensor(),
+                            .dbeta = dbeta.tensor(),
+                            .dx = with_dx ? dx.matrix(c.size.rows, c.size.cols()) : Matrix{}});
       judge(gradients, dy, dgamma, dbeta, dx, with_dx);
     }
     EXPECT_TRUE(x.is_untouched());
@@ -137,29 +137,28 @@ class NormTest : public ::testing::TestWithParam<Target> {
 
   /// Both passes of a batch_norm, and the pass after training.
   void check_batch_norm(const Case& c, const std::vector<float>& running_before) {
-    const Floats x(*backend_, c.x);
-    const Floats gamma(*backend_, std::span<const float>(c.gamma));
-    const Floats beta(*backend_, std::span<const float>(c.beta));
-    const Floats running(*backend_, std::span<const float>(running_before));
-    const Floats y(*backend_, c.x.rows * c.x.cols);
-    const Floats after(*backend_, c.x.rows * c.x.cols);
-    const Floats statistics(*backend_, 2 * c.x.cols);
-    BatchNormForward forward{.layer = "encoder.1",
-                             .activation = c.activation,
+    const Floats x(*device_, c.x);
+    const Floats gamma(*device_, std::span<const float>(c.gamma));
+    const Floats beta(*device_, std::span<const float>(c.beta));
+    const Floats running(*device_, std::span<const float>(running_before));
+    const Floats y(*device_, c.x.rows * c.x.cols);
+    const Floats after(*device_, c.x.rows * c.x.cols);
+    const Floats statistics(*device_, 2 * c.x.cols);
+    BatchNormForward forward{.activation = c.activation,
                              .channels = c.size.channels,
                              .x = x.matrix(c.size.rows, c.size.cols()),
-                             .gamma = gamma.data(),
-                             .beta = beta.data(),
-                             .running = running.data(),
+                             .gamma = gamma.tensor(),
+                             .beta = beta.tensor(),
+                             .running = running.matrix(2, c.x.cols),
                              .y = after.matrix(c.size.rows, c.size.cols())};
-    backend_->batch_norm_forward(forward);
+    device_->run(forward);
     EXPECT_TRUE(near(after.read(),
                      oracle_.normalize_by(c.activation, c.x, c.gamma, c.beta, running_before)));
     EXPECT_TRUE(running.is_untouched());
 
     forward.y = y.matrix(c.size.rows, c.size.cols());
-    forward.statistics = statistics.data();
-    backend_->batch_norm_forward(forward);
+    forward.mean_var = statistics.matrix(2, c.x.cols);
+    device_->run(forward);
     const NormOracle::Normalized expected =
         oracle_.normalize(Over::channel, c.activation, c.x, c.gamma, c.beta);
     EXPECT_TRUE(near(y.read(), expected.y));
@@ -173,23 +172,22 @@ class NormTest : public ::testing::TestWithParam<Target> {
         oracle_.gradients(Over::channel, c.activation, c.x, c.gamma, c.beta, c.dy);
     for (const bool with_dx : {true, false}) {
       SCOPED_TRACE(with_dx ? "with dx" : "without dx");
-      const Floats dy(*backend_, c.dy);
-      const Floats dx(*backend_, c.x.rows * c.x.cols);
-      const Floats dgamma(*backend_, c.x.cols);
-      const Floats dbeta(*backend_, c.x.cols);
-      backend_->batch_norm_backward(
-          {.layer = "encoder.1",
-           .activation = c.activation,
-           .channels = c.size.channels,
-           .x = x.matrix(c.size.rows, c.size.cols()),
-           .gamma = gamma.data(),
-           .beta = beta.data(),
-           .y = y.matrix(c.size.rows, c.size.cols()),
-           .statistics = statistics.data(),
-           .dy = dy.matrix(c.size.rows, c.size.cols()),
-           .dgamma = dgamma.data(),
-           .dbeta = dbeta.data(),
-           .dx = with_dx ? dx.matrix(c.size.rows, c.size.cols()) : Matrix{}});
+      const Floats dy(*device_, c.dy);
+      const Floats dx(*device_, c.x.rows * c.x.cols);
+      const Floats dgamma(*device_, c.x.cols);
+      const Floats dbeta(*device_, c.x.cols);
+      device_->run(
+          BatchNormBackward{.activation = c.activation,
+                            .channels = c.size.channels,
+                            .x = x.matrix(c.size.rows, c.size.cols()),
+                            .gamma = gamma.tensor(),
+                            .beta = beta.tensor(),
+                            .y = y.matrix(c.size.rows, c.size.cols()),
+                            .mean_var = statistics.matrix(2, c.x.cols),
+                            .dy = dy.matrix(c.size.rows, c.size.cols()),
+                            .dgamma = dgamma.tensor(),
+                            .dbeta = dbeta.tensor(),
+                            .dx = with_dx ? dx.matrix(c.size.rows, c.size.cols()) : Matrix{}});
       judge(gradients, dy, dgamma, dbeta, dx, with_dx);
     }
     EXPECT_TRUE(x.is_untouched());
@@ -197,7 +195,7 @@ class NormTest : public ::testing::TestWithParam<Target> {
     EXPECT_TRUE(beta.is_untouched());
   }
 
-  std::unique_ptr<Backend> backend_ = GetParam().make();
+  std::unique_ptr<Device> device_ = GetParam().make();
   NormOracle oracle_{GetParam().precision};
 
  private:
@@ -273,27 +271,27 @@ TEST_P(NormTest, NanStaysInItsGroupOrItsChannel) {
   Numbers numbers(44);
   Case c = random_case(numbers, size, Activation::relu, -1, 1);
   c.x.values[6 * 4 + 1] = std::numeric_limits<float>::quiet_NaN();
-  const Floats x(*backend_, c.x);
-  const Floats gamma(*backend_, std::span<const float>(c.gamma));
-  const Floats beta(*backend_, std::span<const float>(c.beta));
-  const Floats running(*backend_, std::vector<float>(8, 1.0F));
-  const Floats statistics(*backend_, 8);
-  const Floats y(*backend_, 60);
-  backend_->layer_norm_forward({.activation = c.activation,
+  const Floats x(*device_, c.x);
+  const Floats gamma(*device_, std::span<const float>(c.gamma));
+  const Floats beta(*device_, std::span<const float>(c.beta));
+  const Floats running(*device_, std::vector<float>(8, 1.0F));
+  const Floats statistics(*device_, 8);
+  const Floats y(*device_, 60);
+  device_->run(LayerNormForward{.activation = c.activation,
                                 .channels = 4,
                                 .x = x.matrix(5, 12),
-                                .gamma = gamma.data(),
-                                .beta = beta.data(),
+                                .gamma = gamma.tensor(),
+                                .beta = beta.tensor(),
                                 .y = y.matrix(5, 12)});
   std::vector<float> values = y.read();
   for (std::size_t i = 0; i < 60; ++i) EXPECT_EQ(std::isnan(values[i]), i / 4 == 6) << i;
-  backend_->batch_norm_forward({.activation = c.activation,
+  device_->run(BatchNormForward{.activation = c.activation,
                                 .channels = 4,
                                 .x = x.matrix(5, 12),
-                                .gamma = gamma.data(),
-                                .beta = beta.data(),
-                                .running = running.data(),
-                                .statistics = statistics.data(),
+                                .gamma = gamma.tensor(),
+                                .beta = beta.tensor(),
+                                .running = running.matrix(2, 4),
+                                .mean_var = statistics.matrix(2, 4),
                                 .y = y.matrix(5, 12)});
   values = y.read();
   for (std::size_t i = 0; i < 60; ++i) EXPECT_EQ(std::isnan(values[i]), i % 4 == 1) << i;
@@ -305,58 +303,57 @@ TEST_P(NormTest, ReplayedStepsRunOn) {
   constexpr std::int64_t kUnits = 9;
   Numbers numbers(45);
   const HostMatrix input = numbers.matrix(kRows, 5);
-  const Floats x(*backend_, input);
-  const Floats w(*backend_, numbers.matrix(5, kUnits));
-  const Floats gamma(*backend_, numbers.matrix(1, kUnits));
-  const Floats beta(*backend_, numbers.matrix(1, kUnits));
+  const Floats x(*device_, input);
+  const Floats w(*device_, numbers.matrix(5, kUnits));
+  const Floats gamma(*device_, numbers.matrix(1, kUnits));
+  const Floats beta(*device_, numbers.matrix(1, kUnits));
   const std::vector<float> before(2 * kUnits, 0.5F);
   const auto run = [&](bool recorded) {
-    const Floats running(*backend_, std::span<const float>(before));
-    const Floats statistics(*backend_, 2 * kUnits);
-    const Floats h(*backend_, kRows * kUnits);
-    const Floats y(*backend_, kRows * kUnits);
-    const Floats dx(*backend_, kRows * kUnits);
-    const Floats dw(*backend_, 5 * kUnits);
-    const Floats dgamma(*backend_, kUnits);
-    const Floats dbeta(*backend_, kUnits);
-    const Floats dy(*backend_, kRows * kUnits);
+    const Floats running(*device_, std::span<const float>(before));
+    const Floats statistics(*device_, 2 * kUnits);
+    const Floats h(*device_, kRows * kUnits);
+    const Floats y(*device_, kRows * kUnits);
+    const Floats dx(*device_, kRows * kUnits);
+    const Floats dw(*device_, 5 * kUnits);
+    const Floats dgamma(*device_, kUnits);
+    const Floats dbeta(*device_, kUnits);
+    const Floats dy(*device_, kRows * kUnits);
     const Matrix hidden = h.matrix(kRows, kUnits);
-    const auto step = [&] {
-      backend_->dense_forward({.x = x.matrix(kRows, 5), .w = w.matrix(5, kUnits), .y = hidden});
-      backend_->batch_norm_forward({.activation = Activation::tanh,
-                                    .channels = kUnits,
-                                    .x = hidden,
-                                    .gamma = gamma.data(),
-                                    .beta = beta.data(),
-                                    .running = running.data(),
-                                    .statistics = statistics.data(),
-                                    .y = y.matrix(kRows, kUnits)});
-      backend_->dense_forward(
-          {.x = x.matrix(kRows, 5), .w = w.matrix(5, kUnits), .y = dy.matrix(kRows, kUnits)});
-      backend_->batch_norm_backward({.activation = Activation::tanh,
-                                     .channels = kUnits,
-                                     .x = hidden,
-                                     .gamma = gamma.data(),
-                                     .beta = beta.data(),
-                                     .y = y.matrix(kRows, kUnits),
-                                     .statistics = statistics.data(),
-                                     .dy = dy.matrix(kRows, kUnits),
-                                     .dgamma = dgamma.data(),
-                                     .dbeta = dbeta.data(),
-                                     .dx = dx.matrix(kRows, kUnits)});
-      backend_->dense_backward({.x = x.matrix(kRows, 5),
-                                .w = w.matrix(5, kUnits),
-                                .dz = dx.matrix(kRows, kUnits),
-                                .dw = dw.matrix(5, kUnits)});
-    };
+    Step step;
+    step.add(DenseForward{.x = x.matrix(kRows, 5), .w = w.matrix(5, kUnits), .y = hidden});
+    step.add(BatchNormForward{.activation = Activation::tanh,
+                              .channels = kUnits,
+                              .x = hidden,
+                              .gamma = gamma.tensor(),
+                              .beta = beta.tensor(),
+                              .running = running.matrix(2, kUnits),
+                              .mean_var = statistics.matrix(2, kUnits),
+                              .y = y.matrix(kRows, kUnits)});
+    step.add(DenseForward{
+        .x = x.matrix(kRows, 5), .w = w.matrix(5, kUnits), .y = dy.matrix(kRows, kUnits)});
+    step.add(BatchNormBackward{.activation = Activation::tanh,
+                               .channels = kUnits,
+                               .x = hidden,
+                               .gamma = gamma.tensor(),
+                               .beta = beta.tensor(),
+                               .y = y.matrix(kRows, kUnits),
+                               .mean_var = statistics.matrix(2, kUnits),
+                               .dy = dy.matrix(kRows, kUnits),
+                               .dgamma = dgamma.tensor(),
+                               .dbeta = dbeta.tensor(),
+                               .dx = dx.matrix(kRows, kUnits)});
+    step.add(DenseBackward{.x = x.matrix(kRows, 5),
+                           .w = w.matrix(5, kUnits),
+                           .dz = dx.matrix(kRows, kUnits),
+                           .dw = dw.matrix(5, kUnits)});
     if (recorded) {
-      const std::unique_ptr<RecordedStep> once = backend_->record(step);
+      const std::unique_ptr<Program> once = device_->compile(step);
       EXPECT_TRUE(running.is_untouched());
-      once->replay();
-      once->replay();
+      once->replay(1);
+      once->replay(1);
     } else {
-      step();
-      step();
+      run_one_by_one(*device_, step);
+      run_one_by_one(*device_, step);
     }
     std::vector<float> all = running.read();
     for (const Floats* array : {&statistics, &y, &dy, &dx, &dw, &dgamma, &dbeta}) {

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "formulas/philox.hpp"
 #include "oracle.hpp"
-#include "philox.hpp"
 
 /// What dropout and normalisation must compute, in the manner of oracle.hpp: naive loops in double,
 /// from the definitions. Only the random words are the product's own, which philox_test holds

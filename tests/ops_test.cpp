@@ -1,4 +1,4 @@
-// Every operation of every backend against the oracle: at sizes around those that kernels are cut
+// Every operation of every device against the oracle: at sizes around those that kernels are cut
 // by, on random and on extreme inputs, with outputs full of NaN beforehand and a guard on either
 // side of each array.
 
@@ -20,12 +20,12 @@
 
 #include "ae/error.hpp"
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
+#include "formulas/optimizers.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
-#include "optimizers.hpp"
 #include "oracle.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -125,7 +125,7 @@ std::vector<Shape2> matrix_shapes() {
 
 class OpsTest : public ::testing::TestWithParam<Target> {
  protected:
-  std::unique_ptr<Backend> backend_ = GetParam().make();
+  std::unique_ptr<Device> device_ = GetParam().make();
   Oracle oracle_{GetParam().precision};
 };
 
@@ -137,41 +137,41 @@ INSTANTIATE_TEST_SUITE_P(Targets, OpsTest, ::testing::ValuesIn(test::targets_in_
 TEST_P(OpsTest, MemoryIsZeroedAndAligned) {
   for (const std::size_t bytes :
        {std::size_t{0}, std::size_t{1}, std::size_t{63}, std::size_t{64}, std::size_t{100'001}}) {
-    void* memory = backend_->allocate(bytes);
+    void* memory = device_->allocate(bytes);
     ASSERT_NE(memory, nullptr);
     EXPECT_EQ(std::bit_cast<std::uintptr_t>(memory) % 64, 0U);
     std::vector<std::uint8_t> content(bytes, 1);
-    backend_->download(content.data(), memory, bytes);
+    device_->download(content.data(), memory, bytes);
     EXPECT_EQ(std::count(content.begin(), content.end(), 0), static_cast<std::ptrdiff_t>(bytes));
-    backend_->deallocate(memory);
+    device_->deallocate(memory);
   }
 }
 
 TEST_P(OpsTest, MemoryIsUploadedClearedAndPeekedAt) {
   const std::vector<double> values{1.5, -2.5, 3.5};
-  DeviceArray<double> array(*backend_, 3);
+  DeviceArray<double> array(*device_, 3);
   array.upload(values);
   std::vector<double> back(3);
   array.download(back);
   EXPECT_EQ(back, values);
-  const double seen = backend_->peek(array.data() + 1);
+  const double seen = device_->peek(array.data() + 1);
   EXPECT_TRUE(seen == -2.5 || std::isnan(seen)) << seen;
-  backend_->clear(array.data() + 1, sizeof(double));
+  device_->clear(array.data() + 1, sizeof(double));
   array.download(back);
   EXPECT_EQ(back, (std::vector<double>{1.5, 0, 3.5}));
-  backend_->upload(array.data(), nullptr, 0);
-  backend_->download(nullptr, array.data(), 0);
-  backend_->clear(array.data(), 0);
-  backend_->synchronize();
+  device_->upload(array.data(), nullptr, 0);
+  device_->download(nullptr, array.data(), 0);
+  device_->clear(array.data(), 0);
+  device_->synchronize();
   array.download(back);
   EXPECT_EQ(back, (std::vector<double>{1.5, 0, 3.5}));
 }
 
 TEST_P(OpsTest, MemoryThatNobodyHasIsRefused) {
-  EXPECT_THROW(static_cast<void>(backend_->allocate(std::numeric_limits<std::size_t>::max())),
+  EXPECT_THROW(static_cast<void>(device_->allocate(std::numeric_limits<std::size_t>::max())),
                Error);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they would end the program
-  EXPECT_THROW(static_cast<void>(backend_->allocate(std::size_t{1} << 60U)), Error);
+  EXPECT_THROW(static_cast<void>(device_->allocate(std::size_t{1} << 60U)), Error);
 #endif
 }
 
@@ -221,14 +221,14 @@ TEST_P(OpsTest, GatherBatchFollowsTheStepCounter) {
     for (const Dataset& data : {byte_data(size), float_data(size)}) {
       SCOPED_TRACE(data.source() + " " + std::to_string(size.rows) + "x" +
                    std::to_string(size.row_size) + ", batch " + std::to_string(size.batch));
-      const std::unique_ptr<ResidentData> resident = backend_->make_resident(data);
+      const std::unique_ptr<ResidentData> resident = device_->make_resident(data);
       EXPECT_EQ(resident->rows(), size.rows);
       EXPECT_EQ(resident->row_size(), size.row_size);
 
       std::vector<std::int32_t> order(static_cast<std::size_t>(size.rows));
       std::iota(order.begin(), order.end(), 0);
       std::shuffle(order.begin(), order.end(), std::mt19937(3));
-      const Guarded<std::int32_t> permutation(*backend_, std::span<const std::int32_t>(order));
+      const Guarded<std::int32_t> permutation(*device_, std::span<const std::int32_t>(order));
       const std::int64_t steps = (size.rows + size.batch - 1) / size.batch;
 
       // Two epochs, and one step far into training.
@@ -236,17 +236,17 @@ TEST_P(OpsTest, GatherBatchFollowsTheStepCounter) {
       std::iota(step_numbers.begin(), step_numbers.end(), 0);
       step_numbers.push_back(steps * 5'000'000'000);
       for (const std::int64_t step_number : step_numbers) {
-        const Guarded<std::int64_t> step(*backend_, std::span(&step_number, 1));
+        const Guarded<std::int64_t> step(*device_, std::span(&step_number, 1));
         const std::int64_t first = step_number % steps * size.batch;
         const std::int64_t rows = std::min(size.batch, size.rows - first);
         std::vector<std::int64_t> chosen(order.begin() + first, order.begin() + first + rows);
-        const Floats x(*backend_, rows * size.row_size);
-        backend_->gather_batch({.data = resident.get(),
-                                .permutation = permutation.data(),
-                                .step = step.data(),
-                                .steps_per_epoch = steps,
-                                .batch_size = size.batch,
-                                .x = x.matrix(rows, size.row_size)});
+        const Floats x(*device_, rows * size.row_size);
+        device_->run(GatherBatch{.data = resident.get(),
+                                 .permutation = permutation.tensor(),
+                                 .step = step.tensor(),
+                                 .steps_per_epoch = steps,
+                                 .batch_size = size.batch,
+                                 .x = x.matrix(rows, size.row_size)});
         EXPECT_TRUE(near(x.read(), expected_rows(data, chosen, GetParam().precision)))
             << "step " << step_number;
         EXPECT_TRUE(step.is_untouched());
@@ -258,14 +258,14 @@ TEST_P(OpsTest, GatherBatchFollowsTheStepCounter) {
 TEST_P(OpsTest, GatherRowsTakesConsecutiveOnes) {
   for (const GatherCase& size : kGatherCases) {
     for (const Dataset& data : {byte_data(size), float_data(size)}) {
-      const std::unique_ptr<ResidentData> resident = backend_->make_resident(data);
+      const std::unique_ptr<ResidentData> resident = device_->make_resident(data);
       for (const std::int64_t first : {std::int64_t{0}, size.rows / 2, size.rows}) {
         const std::int64_t rows = std::min(size.batch, size.rows - first);
         std::vector<std::int64_t> chosen(static_cast<std::size_t>(rows));
         std::iota(chosen.begin(), chosen.end(), first);
-        const Floats x(*backend_, rows * size.row_size);
-        backend_->gather_rows(
-            {.data = resident.get(), .first_row = first, .x = x.matrix(rows, size.row_size)});
+        const Floats x(*device_, rows * size.row_size);
+        device_->run(GatherRows{
+            .data = resident.get(), .first_row = first, .x = x.matrix(rows, size.row_size)});
         EXPECT_TRUE(near(x.read(), expected_rows(data, chosen, GetParam().precision)))
             << data.source() << " " << size.rows << "x" << size.row_size << " from " << first;
       }
@@ -277,9 +277,9 @@ TEST_P(OpsTest, EveryByteIsConverted) {
   std::vector<std::uint8_t> values(256);
   std::iota(values.begin(), values.end(), std::uint8_t{0});
   const Dataset data("bytes", {256}, std::move(values));
-  const std::unique_ptr<ResidentData> resident = backend_->make_resident(data);
-  const Floats x(*backend_, 256);
-  backend_->gather_rows({.data = resident.get(), .first_row = 0, .x = x.matrix(1, 256)});
+  const std::unique_ptr<ResidentData> resident = device_->make_resident(data);
+  const Floats x(*device_, 256);
+  device_->run(GatherRows{.data = resident.get(), .first_row = 0, .x = x.matrix(1, 256)});
   const std::vector<float> actual = x.read();
   EXPECT_TRUE(near(actual, expected_rows(data, {0}, GetParam().precision)));
   EXPECT_EQ(actual.front(), 0.0F);
@@ -295,23 +295,22 @@ std::string describe(const Shape3& shape, Activation activation, double density)
 }
 
 /// Runs a layer on `x` as it is, whatever the hint says, and judges it.
-void check_dense_forward(Backend& backend, const Oracle& oracle, const HostMatrix& x,
+void check_dense_forward(Device& device, const Oracle& oracle, const HostMatrix& x,
                          const HostMatrix& w, const std::vector<float>& bias, Activation activation,
                          std::initializer_list<double> density_hints) {
   const std::vector<Expected> expected = oracle.dense_forward(x, w, bias, activation);
-  const Floats device_x(backend, x);
-  const Floats device_w(backend, w);
-  const Floats device_bias(backend, std::span<const float>(bias));
+  const Floats device_x(device, x);
+  const Floats device_w(device, w);
+  const Floats device_bias(device, std::span<const float>(bias));
   for (const double density : density_hints) {
     SCOPED_TRACE(describe({x.rows, x.cols, w.cols}, activation, density));
-    const Floats y(backend, x.rows * w.cols);
-    backend.dense_forward({.layer = "encoder.0",
-                           .x = device_x.matrix(x.rows, x.cols),
-                           .w = device_w.matrix(w.rows, w.cols),
-                           .bias = bias.empty() ? nullptr : device_bias.data(),
-                           .activation = activation,
-                           .y = y.matrix(x.rows, w.cols),
-                           .x_density = density});
+    const Floats y(device, x.rows * w.cols);
+    device.run(DenseForward{.x = device_x.matrix(x.rows, x.cols),
+                            .w = device_w.matrix(w.rows, w.cols),
+                            .bias = bias.empty() ? Matrix{} : device_bias.tensor(),
+                            .activation = activation,
+                            .y = y.matrix(x.rows, w.cols),
+                            .x_density = density});
     EXPECT_TRUE(near(y.read(), expected));
     EXPECT_TRUE(device_x.is_untouched());
     EXPECT_TRUE(device_w.is_untouched());
@@ -327,7 +326,7 @@ TEST_P(OpsTest, DenseForwardIsRightAtEverySize) {
     const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
     const std::vector<float> bias = numbers.vector(shape.units);
     const bool without_bias = turn % 5 == 0;
-    check_dense_forward(*backend_, oracle_, numbers.sparse_matrix(shape.batch, shape.inputs, 0.2F),
+    check_dense_forward(*device_, oracle_, numbers.sparse_matrix(shape.batch, shape.inputs, 0.2F),
                         w, without_bias ? std::vector<float>{} : bias, activation, {1, 0.2});
   }
 }
@@ -347,7 +346,7 @@ TEST_P(OpsTest, DenseForwardIsRightWhateverTheDensityHintSays) {
       last_only.values[static_cast<std::size_t>((row + 1) * shape.inputs - 1)] = -2;
     }
     for (const HostMatrix& x : {full, zeros, ones, last_only}) {
-      check_dense_forward(*backend_, oracle_, x, w, bias, Activation::relu, {1, 0.2, 0});
+      check_dense_forward(*device_, oracle_, x, w, bias, Activation::relu, {1, 0.2, 0});
     }
   }
 }
@@ -363,7 +362,7 @@ TEST_P(OpsTest, DenseForwardStandsExtremes) {
   w.values[4] = 1e30F;
   for (const Activation activation : kAllActivations) {
     for (const float bias : {0.0F, 100.0F, -0.5F}) {
-      check_dense_forward(*backend_, oracle_, x, w, std::vector<float>(32, bias), activation,
+      check_dense_forward(*device_, oracle_, x, w, std::vector<float>(32, bias), activation,
                           {1, 0.2});
     }
   }
@@ -374,18 +373,17 @@ TEST_P(OpsTest, DenseForwardPassesNanOnInItsRowAlone) {
   constexpr std::int64_t kUnits = 32;
   HostMatrix x{kRows, 40, std::vector<float>(kRows * 40, 0.5F)};
   x.values[40 + 17] = std::numeric_limits<float>::quiet_NaN();
-  const Floats device_x(*backend_, x);
-  const Floats w(*backend_, Numbers(4).matrix(40, kUnits));
+  const Floats device_x(*device_, x);
+  const Floats w(*device_, Numbers(4).matrix(40, kUnits));
   for (const Activation activation : kAllActivations) {
     for (const double density : {1.0, 0.2}) {
       SCOPED_TRACE(describe({kRows, 40, kUnits}, activation, density));
-      const Floats y(*backend_, kRows * kUnits);
-      backend_->dense_forward({.layer = "encoder.0",
-                               .x = device_x.matrix(kRows, 40),
-                               .w = w.matrix(40, kUnits),
-                               .activation = activation,
-                               .y = y.matrix(kRows, kUnits),
-                               .x_density = density});
+      const Floats y(*device_, kRows * kUnits);
+      device_->run(DenseForward{.x = device_x.matrix(kRows, 40),
+                                .w = w.matrix(40, kUnits),
+                                .activation = activation,
+                                .y = y.matrix(kRows, kUnits),
+                                .x_density = density});
       const std::vector<float> actual = y.read();
       for (std::size_t i = 0; i < actual.size(); ++i) {
         EXPECT_EQ(std::isnan(actual[i]), i / kUnits == 1) << "element " << i;
@@ -394,27 +392,26 @@ TEST_P(OpsTest, DenseForwardPassesNanOnInItsRowAlone) {
   }
 }
 
-void check_dense_backward(Backend& backend, const Oracle& oracle, const HostMatrix& x,
+void check_dense_backward(Device& device, const Oracle& oracle, const HostMatrix& x,
                           const HostMatrix& w, const HostMatrix& dz, Activation below, bool with_dx,
                           std::initializer_list<double> density_hints) {
   const Oracle::DenseGradients expected = oracle.dense_backward(x, w, dz, below);
-  const Floats device_x(backend, x);
-  const Floats device_w(backend, w);
-  const Floats device_dz(backend, dz);
+  const Floats device_x(device, x);
+  const Floats device_w(device, w);
+  const Floats device_dz(device, dz);
   for (const double density : density_hints) {
     SCOPED_TRACE(describe({x.rows, x.cols, w.cols}, below, density));
-    const Floats dw(backend, w.rows * w.cols);
-    const Floats dx(backend, x.rows * x.cols);
-    const Floats dbias(backend, x.cols);
-    backend.dense_backward({.layer = "decoder.0",
-                            .x = device_x.matrix(x.rows, x.cols),
-                            .w = device_w.matrix(w.rows, w.cols),
-                            .dz = device_dz.matrix(dz.rows, dz.cols),
-                            .dw = dw.matrix(w.rows, w.cols),
-                            .dx = with_dx ? dx.matrix(x.rows, x.cols) : Matrix{},
-                            .activation_below = below,
-                            .dbias_below = with_dx ? dbias.data() : nullptr,
-                            .x_density = density});
+    const Floats dw(device, w.rows * w.cols);
+    const Floats dx(device, x.rows * x.cols);
+    const Floats dbias(device, x.cols);
+    device.run(DenseBackward{.x = device_x.matrix(x.rows, x.cols),
+                             .w = device_w.matrix(w.rows, w.cols),
+                             .dz = device_dz.matrix(dz.rows, dz.cols),
+                             .dw = dw.matrix(w.rows, w.cols),
+                             .dx = with_dx ? dx.matrix(x.rows, x.cols) : Matrix{},
+                             .activation_below = below,
+                             .dbias_below = with_dx ? dbias.tensor() : Matrix{},
+                             .x_density = density});
     EXPECT_TRUE(near(dw.read(), expected.dw));
     if (with_dx) {
       EXPECT_TRUE(near(dx.read(), expected.dx));
@@ -436,7 +433,7 @@ TEST_P(OpsTest, DenseBackwardIsRightAtEverySize) {
     const Activation below = kActivationsByOutput[turn++ % kActivationsByOutput.size()];
     const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
     const HostMatrix dz = numbers.matrix(shape.batch, shape.units);
-    check_dense_backward(*backend_, oracle_, numbers.outputs(below, shape.batch, shape.inputs), w,
+    check_dense_backward(*device_, oracle_, numbers.outputs(below, shape.batch, shape.inputs), w,
                          dz, below, true, {1});
   }
 }
@@ -447,7 +444,7 @@ TEST_P(OpsTest, DenseBackwardOfTheFirstLayerIsRightAtEverySize) {
     const HostMatrix x = numbers.sparse_matrix(shape.batch, shape.inputs, 0.2F);
     const HostMatrix w = numbers.matrix(shape.inputs, shape.units);
     const HostMatrix dz = numbers.matrix(shape.batch, shape.units);
-    check_dense_backward(*backend_, oracle_, x, w, dz, Activation::identity, false, {1, 0.2});
+    check_dense_backward(*device_, oracle_, x, w, dz, Activation::identity, false, {1, 0.2});
   }
 }
 
@@ -459,13 +456,13 @@ TEST_P(OpsTest, DenseBackwardIsRightWhateverTheDensityHintSays) {
     HostMatrix zeros = numbers.matrix(shape.batch, shape.inputs);
     std::fill(zeros.values.begin(), zeros.values.end(), 0.0F);
     for (const HostMatrix& x : {numbers.matrix(shape.batch, shape.inputs), zeros}) {
-      check_dense_backward(*backend_, oracle_, x, w, dz, Activation::identity, false, {1, 0.2, 0});
-      check_dense_backward(*backend_, oracle_, x, w, dz, Activation::identity, true, {0.2});
+      check_dense_backward(*device_, oracle_, x, w, dz, Activation::identity, false, {1, 0.2, 0});
+      check_dense_backward(*device_, oracle_, x, w, dz, Activation::identity, true, {0.2});
     }
   }
 }
 
-/// The two passes of a hidden layer, with whatever the backend keeps between them.
+/// The two passes of a hidden layer, with whatever the device keeps between them.
 TEST_P(OpsTest, WhatTheForwardPassReservesServesTheBackwardPass) {
   Numbers numbers(20);
   std::size_t turn = 0;
@@ -479,37 +476,35 @@ TEST_P(OpsTest, WhatTheForwardPassReservesServesTheBackwardPass) {
       const std::vector<float> bias = numbers.vector(shape.units);
       const HostMatrix w_above = numbers.matrix(shape.units, above);
       const HostMatrix dz = numbers.matrix(shape.batch, above);
-      const Floats device_x(*backend_, x);
-      const Floats device_w(*backend_, w);
-      const Floats device_bias(*backend_, std::span<const float>(bias));
-      const Floats device_w_above(*backend_, w_above);
-      const Floats device_dz(*backend_, dz);
-      const std::size_t bytes = backend_->reserve_bytes(shape.batch, shape.units, activation);
-      const Guarded<std::uint8_t> reserve(*backend_, static_cast<std::int64_t>(bytes));
-      void* const kept = bytes > 0 ? reserve.data() : nullptr;
-      const Floats y(*backend_, shape.batch * shape.units);
-      backend_->dense_forward({.layer = "encoder.0",
-                               .x = device_x.matrix(shape.batch, shape.inputs),
-                               .w = device_w.matrix(shape.inputs, shape.units),
-                               .bias = device_bias.data(),
-                               .activation = activation,
-                               .y = y.matrix(shape.batch, shape.units),
-                               .reserve = kept});
+      const Floats device_x(*device_, x);
+      const Floats device_w(*device_, w);
+      const Floats device_bias(*device_, std::span<const float>(bias));
+      const Floats device_w_above(*device_, w_above);
+      const Floats device_dz(*device_, dz);
+      const bool keeps = slope_from_input(activation);
+      const Floats kept(*device_, keeps ? shape.batch * shape.units : 0);
+      const Matrix z = keeps ? kept.matrix(shape.batch, shape.units) : Matrix{};
+      const Floats y(*device_, shape.batch * shape.units);
+      device_->run(DenseForward{.x = device_x.matrix(shape.batch, shape.inputs),
+                                .w = device_w.matrix(shape.inputs, shape.units),
+                                .bias = device_bias.tensor(),
+                                .activation = activation,
+                                .y = y.matrix(shape.batch, shape.units),
+                                .z = z});
       const HostMatrix output{shape.batch, shape.units, y.read()};
       EXPECT_TRUE(near(output.values, oracle_.dense_forward(x, w, bias, activation)));
 
-      const Floats dw(*backend_, shape.units * above);
-      const Floats dx(*backend_, shape.batch * shape.units);
-      const Floats dbias(*backend_, shape.units);
-      backend_->dense_backward({.layer = "decoder.0",
-                                .x = y.matrix(shape.batch, shape.units),
-                                .w = device_w_above.matrix(shape.units, above),
-                                .dz = device_dz.matrix(shape.batch, above),
-                                .dw = dw.matrix(shape.units, above),
-                                .dx = dx.matrix(shape.batch, shape.units),
-                                .activation_below = activation,
-                                .dbias_below = dbias.data(),
-                                .reserve_below = kept});
+      const Floats dw(*device_, shape.units * above);
+      const Floats dx(*device_, shape.batch * shape.units);
+      const Floats dbias(*device_, shape.units);
+      device_->run(DenseBackward{.x = y.matrix(shape.batch, shape.units),
+                                 .w = device_w_above.matrix(shape.units, above),
+                                 .dz = device_dz.matrix(shape.batch, above),
+                                 .dw = dw.matrix(shape.units, above),
+                                 .dx = dx.matrix(shape.batch, shape.units),
+                                 .activation_below = activation,
+                                 .z_below = z,
+                                 .dbias_below = dbias.tensor()});
       const Oracle::DenseGradients expected =
           slope_from_input(activation)
               ? oracle_.dense_backward(output, w_above, dz, oracle_.slopes(x, w, bias, activation))
@@ -517,7 +512,7 @@ TEST_P(OpsTest, WhatTheForwardPassReservesServesTheBackwardPass) {
       EXPECT_TRUE(near(dw.read(), expected.dw));
       EXPECT_TRUE(near(dx.read(), expected.dx));
       EXPECT_TRUE(near(dbias.read(), expected.dbias_below));
-      static_cast<void>(reserve.read());  // judges its guards
+      static_cast<void>(kept.read());  // judges its guards
     }
   }
 }
@@ -533,7 +528,7 @@ TEST_P(OpsTest, DenseBackwardStandsExtremes) {
     std::fill_n(dz.values.begin(), 31, 1e6F);
     std::fill_n(dz.values.begin() + 31, 31, kDenormal);
     std::fill_n(dz.values.begin() + 62, 31, 0.0F);
-    check_dense_backward(*backend_, oracle_, x, numbers.matrix(32, 31), dz, below, true, {1});
+    check_dense_backward(*device_, oracle_, x, numbers.matrix(32, 31), dz, below, true, {1});
   }
 }
 
@@ -556,30 +551,30 @@ std::vector<LossKind> loss_kinds() {
   return kinds;
 }
 
-void check_losses(Backend& backend, const Oracle& oracle, const LossKind& kind, const HostMatrix& z,
+void check_losses(Device& device, const Oracle& oracle, const LossKind& kind, const HostMatrix& z,
                   const std::vector<float>& bias, const HostMatrix& target, float scale) {
   SCOPED_TRACE(std::string(to_string(kind.loss)) + " of " +
                std::string(to_string(kind.activation)) + ", " + std::to_string(z.rows) + "x" +
                std::to_string(z.cols));
   const Oracle::Losses expected = oracle.losses(kind.loss, kind.activation, z, bias, target, scale);
-  const Floats device_bias(backend, std::span<const float>(bias));
-  const Floats device_target(backend, target);
+  const Floats device_bias(device, std::span<const float>(bias));
+  const Floats device_target(device, target);
   for (const bool in_place : {false, true}) {
     SCOPED_TRACE(in_place ? "in place" : "beside");
-    const Floats device_z(backend, z);
-    const Floats dz(backend, z.rows * z.cols);
-    const Floats dbias(backend, z.cols);
+    const Floats device_z(device, z);
+    const Floats dz(device, z.rows * z.cols);
+    const Floats dbias(device, z.cols);
     constexpr double kBefore = 1000;
-    const Guarded<double> sum(backend, std::span(&kBefore, 1));
-    backend.reconstruction_loss({.loss = kind.loss,
-                                 .activation = kind.activation,
-                                 .z = device_z.matrix(z.rows, z.cols),
-                                 .bias = device_bias.data(),
-                                 .target = device_target.matrix(z.rows, z.cols),
-                                 .gradient_scale = scale,
-                                 .dz = (in_place ? device_z : dz).matrix(z.rows, z.cols),
-                                 .dbias = dbias.data(),
-                                 .loss_sum = sum.data()});
+    const Guarded<double> sum(device, std::span(&kBefore, 1));
+    device.run(ReconstructionLoss{.loss = kind.loss,
+                                  .activation = kind.activation,
+                                  .z = device_z.matrix(z.rows, z.cols),
+                                  .bias = device_bias.tensor(),
+                                  .target = device_target.matrix(z.rows, z.cols),
+                                  .gradient_scale = scale,
+                                  .dz = (in_place ? device_z : dz).matrix(z.rows, z.cols),
+                                  .dbias = dbias.tensor(),
+                                  .loss_sum = sum.tensor()});
     EXPECT_TRUE(near((in_place ? device_z : dz).read(), expected.dz));
     EXPECT_TRUE(near(dbias.read(), expected.dbias));
     // The sum comes on top of what was there; in double, where that costs some 1e-16 of it.
@@ -592,14 +587,14 @@ void check_losses(Backend& backend, const Oracle& oracle, const LossKind& kind, 
       EXPECT_TRUE(device_z.is_untouched());
     }
   }
-  const Floats device_z(backend, z);
-  const Guarded<double> rows(backend, z.rows);
-  backend.row_losses({.loss = kind.loss,
-                      .activation = kind.activation,
-                      .z = device_z.matrix(z.rows, z.cols),
-                      .bias = device_bias.data(),
-                      .target = device_target.matrix(z.rows, z.cols),
-                      .sums = rows.data()});
+  const Floats device_z(device, z);
+  const Guarded<double> rows(device, z.rows);
+  device.run(RowLosses{.loss = kind.loss,
+                       .activation = kind.activation,
+                       .z = device_z.matrix(z.rows, z.cols),
+                       .bias = device_bias.tensor(),
+                       .target = device_target.matrix(z.rows, z.cols),
+                       .sums = rows.column()});
   EXPECT_TRUE(near(rows.read(), expected.rows));
   EXPECT_TRUE(device_z.is_untouched());
   EXPECT_TRUE(device_target.is_untouched());
@@ -615,7 +610,7 @@ TEST_P(OpsTest, LossesAreRightAtEverySize) {
     const HostMatrix z = numbers.matrix(shape.rows, shape.cols, -5, 5);
     const std::vector<float> bias = numbers.vector(shape.cols);
     const HostMatrix target = numbers.sparse_matrix(shape.rows, shape.cols, 0.3F);
-    check_losses(*backend_, oracle_, kind, z, bias, target, 1.0F / 784);
+    check_losses(*device_, oracle_, kind, z, bias, target, 1.0F / 784);
   }
 }
 
@@ -625,7 +620,7 @@ TEST_P(OpsTest, LossesStandExtremes) {
   for (const LossKind& kind : loss_kinds()) {
     for (const float bias : {0.0F, -100.0F, kDenormal}) {
       for (const float scale : {1.0F, 1e-7F, -2.0F}) {
-        check_losses(*backend_, oracle_, kind, z,
+        check_losses(*device_, oracle_, kind, z,
                      std::vector<float>(static_cast<std::size_t>(z.cols), bias), target, scale);
       }
     }
@@ -638,19 +633,19 @@ TEST_P(OpsTest, LossesAddUpOverSteps) {
   const HostMatrix target = numbers.matrix(40, 33, 0, 1);
   const std::vector<float> bias(33);
   const Expected once = oracle_.losses(Loss::bce, Activation::sigmoid, z, bias, target, 1).sum;
-  const Floats device_z(*backend_, z);
-  const Floats device_bias(*backend_, std::span<const float>(bias));
-  const Floats device_target(*backend_, target);
-  const Floats dz(*backend_, 40 * 33);
-  const Floats dbias(*backend_, 33);
-  DeviceArray<double> sum(*backend_, 1);
+  const Floats device_z(*device_, z);
+  const Floats device_bias(*device_, std::span<const float>(bias));
+  const Floats device_target(*device_, target);
+  const Floats dz(*device_, 40 * 33);
+  const Floats dbias(*device_, 33);
+  DeviceArray<double> sum(*device_, 1);
   for (int step = 0; step < 10; ++step) {
-    backend_->reconstruction_loss({.z = device_z.matrix(40, 33),
-                                   .bias = device_bias.data(),
-                                   .target = device_target.matrix(40, 33),
-                                   .dz = dz.matrix(40, 33),
-                                   .dbias = dbias.data(),
-                                   .loss_sum = sum.data()});
+    device_->run(ReconstructionLoss{.z = device_z.matrix(40, 33),
+                                    .bias = device_bias.tensor(),
+                                    .target = device_target.matrix(40, 33),
+                                    .dz = dz.matrix(40, 33),
+                                    .dbias = dbias.tensor(),
+                                    .loss_sum = sum.tensor()});
   }
   double total = 0;
   sum.download({&total, 1});
@@ -659,7 +654,7 @@ TEST_P(OpsTest, LossesAddUpOverSteps) {
 
 // ── The optimiser ───────────────────────────────────────────────────────────────────────────────
 
-void check_optimizer(Backend& backend, const Oracle& oracle, const OptimizerOptions& options,
+void check_optimizer(Device& device, const Oracle& oracle, const OptimizerOptions& options,
                      std::int64_t step_before, const std::vector<float>& parameters,
                      const std::vector<float>& gradients, const std::vector<float>& first,
                      const std::vector<float>& second) {
@@ -667,19 +662,18 @@ void check_optimizer(Backend& backend, const Oracle& oracle, const OptimizerOpti
                " parameters after " + std::to_string(step_before) + " steps");
   const Oracle::OptimizerState expected =
       oracle.optimizer(options, step_before + 1, parameters, gradients, first, second);
-  const Floats device_parameters(backend, std::span<const float>(parameters));
-  const Floats device_gradients(backend, std::span<const float>(gradients));
-  const Floats device_first(backend, std::span<const float>(first));
-  const Floats device_second(backend, std::span<const float>(second));
-  const Guarded<std::int64_t> step(backend, std::span(&step_before, 1));
+  const Floats device_parameters(device, std::span<const float>(parameters));
+  const Floats device_gradients(device, std::span<const float>(gradients));
+  const Floats device_first(device, std::span<const float>(first));
+  const Floats device_second(device, std::span<const float>(second));
+  const Guarded<std::int64_t> step(device, std::span(&step_before, 1));
   const int states = optimizer_states(options.kind);
-  backend.optimizer_step({.options = options,
-                          .parameters = device_parameters.data(),
-                          .gradients = device_gradients.data(),
-                          .first = states > 0 ? device_first.data() : nullptr,
-                          .second = states > 1 ? device_second.data() : nullptr,
-                          .count = static_cast<std::int64_t>(parameters.size()),
-                          .step = step.data()});
+  device.run(OptimizerStep{.options = options,
+                           .parameters = device_parameters.tensor(),
+                           .gradients = device_gradients.tensor(),
+                           .first = states > 0 ? device_first.tensor() : Matrix{},
+                           .second = states > 1 ? device_second.tensor() : Matrix{},
+                           .step = step.tensor()});
   EXPECT_TRUE(near(device_parameters.read(), expected.parameters));
   EXPECT_TRUE(near(device_first.read(), expected.first));
   EXPECT_TRUE(near(device_second.read(), expected.second));
@@ -699,7 +693,7 @@ TEST_P(OpsTest, OptimizersAreRightAtEverySize) {
     for (const std::int64_t count : {0, 1, 31, 32, 33, 257, 784, 4096, 4097, 50'992}) {
       // The largest once for each number of states; the emulated device takes long for it.
       if (count > 5000 && optimizer != Optimizer::adam && optimizer != Optimizer::sgd) continue;
-      check_optimizer(*backend_, oracle_, {.kind = optimizer}, count % 3, numbers.vector(count),
+      check_optimizer(*device_, oracle_, {.kind = optimizer}, count % 3, numbers.vector(count),
                       numbers.vector(count, -1e-3F, 1e-3F), first_states(numbers, optimizer, count),
                       numbers.vector(count, 0, 1e-6F));
     }
@@ -726,7 +720,7 @@ TEST_P(OpsTest, OptimizersAreRightFromTheFirstStepToTheMillionth) {
                                        .rho = 0.0F,
                                        .weight_decay = 1.0F}}) {
         options.kind = optimizer;
-        check_optimizer(*backend_, oracle_, options, step_before, numbers.vector(100),
+        check_optimizer(*device_, oracle_, options, step_before, numbers.vector(100),
                         numbers.vector(100, -1e-2F, 1e-2F), first_states(numbers, optimizer, 100),
                         numbers.vector(100, 0, 1e-4F));
       }
@@ -742,10 +736,10 @@ TEST_P(OpsTest, OptimizersStandExtremes) {
   const std::vector<float> denormals(count, kDenormal);
   for (const Optimizer optimizer : test::kAllOptimizers) {
     // Black pixels: no gradient ever, and so no movement.
-    check_optimizer(*backend_, oracle_, {.kind = optimizer}, 0, std::vector<float>(count, 0.5F),
+    check_optimizer(*device_, oracle_, {.kind = optimizer}, 0, std::vector<float>(count, 0.5F),
                     gradients, zeros, zeros);
     // Numbers that have decayed as far as floats go.
-    check_optimizer(*backend_, oracle_, {.kind = optimizer}, 5000, std::vector<float>(count, -0.5F),
+    check_optimizer(*device_, oracle_, {.kind = optimizer}, 5000, std::vector<float>(count, -0.5F),
                     gradients, denormals, denormals);
   }
 }

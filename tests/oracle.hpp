@@ -10,7 +10,7 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-/// What every operation of a backend must compute: its definition, as naive loops in double. None
+/// What every operation of a device must compute: its definition, as naive loops in double. None
 /// of this shares a formula with the product; where that has a numerically clever form, this has
 /// the textbook's.
 ///

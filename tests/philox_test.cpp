@@ -1,4 +1,4 @@
-#include "philox.hpp"
+#include "formulas/philox.hpp"
 
 #include <array>
 #include <cstdint>

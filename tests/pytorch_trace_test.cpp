@@ -17,10 +17,10 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
+#include "formulas/philox.hpp"
 #include "model/network.hpp"
-#include "philox.hpp"
+#include "targets.hpp"
 #include "test_data.hpp"
 #include "train/evaluation.hpp"
 #include "train/learning_rate.hpp"
@@ -115,18 +115,20 @@ class Replay {
     }
     const double divisor = loss_divisor(reduction_, batch, inputs_);
 
-    const std::unique_ptr<Backend> backend = target_.make();
-    const Parameters parameters(*backend, model);
-    Network network(*backend, spec_, parameters, batch, Network::Use::training);
-    DeviceArray<float> x(*backend, batch * inputs_);
+    const std::unique_ptr<Device> device = target_.make();
+    const Parameters parameters(*device, model);
+    Network network(*device, spec_, parameters, batch, Network::Use::training);
+    DeviceArray<float> x(*device, batch * inputs_);
     x.upload(samples);
-    DeviceArray<float> gradients(*backend, parameters.size());
-    DeviceArray<double> loss_sum(*backend, 1);
-    const ConstMatrix input{x.data(), batch, inputs_};
-    const Matrix logits = network.run_to_logits(input, data_.density());
-    network.backward(logits, input,
+    DeviceArray<float> gradients(*device, parameters.size());
+    DeviceArray<double> loss_sum(*device, 1);
+    const Matrix input{x.data(), batch, inputs_};
+    Step step;
+    const Matrix logits = network.run_to_logits(step, input, data_.density());
+    network.backward(step, logits, input,
                      {.loss = loss_, .gradient_scale = static_cast<float>(1 / divisor)}, {},
-                     gradients.data(), {.loss = loss_sum.data()});
+                     gradients.data(), {.loss = loss_sum.tensor()});
+    device->run(step);
 
     Pass result;
     loss_sum.download({&result.loss, 1});

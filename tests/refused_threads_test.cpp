@@ -14,8 +14,8 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/cpu/cpu_backend.hpp"
-#include "backend/cpu/thread_pool.hpp"
+#include "device/cpu/cpu_device.hpp"
+#include "device/cpu/thread_pool.hpp"
 #include "error_message.hpp"
 #include "report/principal_components.hpp"
 #include "test_data.hpp"

@@ -17,9 +17,9 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
 #include "model/network.hpp"
+#include "targets.hpp"
 #include "train/evaluation.hpp"
 #include "train/shuffle.hpp"
 
@@ -33,46 +33,45 @@ Model seed_model() {
 }
 
 /// The mean loss of each of the first `steps` batches, one step after the other.
-std::vector<double> step_losses(Backend& backend, const Dataset& data, std::int64_t batch,
+std::vector<double> step_losses(Device& device, const Dataset& data, std::int64_t batch,
                                 std::int64_t steps) {
   const Model model = seed_model();
-  const std::unique_ptr<ResidentData> resident = backend.make_resident(data);
+  const std::unique_ptr<ResidentData> resident = device.make_resident(data);
   std::vector<std::int32_t> order(static_cast<std::size_t>(data.rows()));
   shuffle_rows(1, 1, order);
-  DeviceArray<std::int32_t> permutation(backend, data.rows());
+  DeviceArray<std::int32_t> permutation(device, data.rows());
   permutation.upload(order);
-  const DeviceArray<std::int64_t> step_count(backend, 1);
-  DeviceArray<double> loss_sum(backend, 1);
-  const DeviceArray<float> inputs(backend, batch * data.row_size());
-  const Parameters parameters(backend, model);
-  const DeviceArray<float> gradients(backend, parameters.size());
-  const DeviceArray<float> m(backend, parameters.size());
-  const DeviceArray<float> v(backend, parameters.size());
-  Network network(backend, model.spec, parameters, batch, Network::Use::training);
+  const DeviceArray<std::int64_t> step_count(device, 1);
+  DeviceArray<double> loss_sum(device, 1);
+  const DeviceArray<float> inputs(device, batch * data.row_size());
+  const Parameters parameters(device, model);
+  const DeviceArray<float> gradients(device, parameters.size());
+  const DeviceArray<float> m(device, parameters.size());
+  const DeviceArray<float> v(device, parameters.size());
+  Network network(device, model.spec, parameters, batch, Network::Use::training);
 
   const Matrix x{inputs.data(), batch, data.row_size()};
   const double elements = loss_divisor(Reduction::mean, batch, data.row_size());
-  const std::unique_ptr<RecordedStep> step = backend.record([&] {
-    backend.gather_batch({.data = resident.get(),
-                          .permutation = permutation.data(),
-                          .step = step_count.data(),
-                          .steps_per_epoch = data.rows() / batch,
-                          .batch_size = batch,
-                          .x = x});
-    const Matrix logits = network.run_to_logits(x, data.density());
-    network.backward(logits, x, {.gradient_scale = static_cast<float>(1 / elements)}, {},
-                     gradients.data(), {.loss = loss_sum.data()});
-    backend.optimizer_step({.parameters = parameters.data(),
-                            .gradients = gradients.data(),
-                            .first = m.data(),
-                            .second = v.data(),
-                            .count = parameters.size(),
-                            .step = step_count.data()});
-  });
+  Step operations;
+  operations.add(GatherBatch{.data = resident.get(),
+                             .permutation = permutation.tensor(),
+                             .step = step_count.tensor(),
+                             .steps_per_epoch = data.rows() / batch,
+                             .batch_size = batch,
+                             .x = x});
+  const Matrix logits = network.run_to_logits(operations, x, data.density());
+  network.backward(operations, logits, x, {.gradient_scale = static_cast<float>(1 / elements)}, {},
+                   gradients.data(), {.loss = loss_sum.tensor()});
+  operations.add(OptimizerStep{.parameters = vector_of(parameters.data(), parameters.size()),
+                               .gradients = gradients.tensor(),
+                               .first = m.tensor(),
+                               .second = v.tensor(),
+                               .step = step_count.tensor()});
+  const std::unique_ptr<Program> step = device.compile(operations);
   std::vector<double> losses;
   for (std::int64_t i = 0; i < steps; ++i) {
     loss_sum.clear();
-    step->replay();
+    step->replay(1);
     double sum = 0;
     loss_sum.download({&sum, 1});
     losses.push_back(sum / elements);
@@ -106,7 +105,7 @@ TEST_P(SameNumbersTest, TheFirstTwoHundredLossesAreTheCpus) {
   const Dataset data = digits_.first(steps * batch());
   const std::vector<double> losses = step_losses(*GetParam().make(), data, batch(), steps);
   const std::vector<double> expected =
-      step_losses(*make_backend({.device = "cpu", .threads = 1}), data, batch(), steps);
+      step_losses(*make_device({.device = "cpu", .threads = 1}), data, batch(), steps);
   ASSERT_EQ(losses.size(), expected.size());
   EXPECT_LT(losses.back(), losses.front());
   for (std::size_t i = 0; i < expected.size(); ++i) {

@@ -21,8 +21,8 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/blocked_signals.hpp"
-#include "backend/cpu/thread_pool.hpp"
+#include "device/blocked_signals.hpp"
+#include "device/cpu/thread_pool.hpp"
 #include "report/principal_components.hpp"
 #include "test_data.hpp"
 

@@ -9,9 +9,9 @@
 
 #include <gtest/gtest.h>
 
-#include "last_block.cuh"
-#include "launch.hpp"
-#include "reduce.cuh"
+#include "common/last_block.cuh"
+#include "common/launch.hpp"
+#include "common/reduce.cuh"
 #include "simt/fault.hpp"
 
 // The compiler brackets this file's static initialisers, GoogleTest's, with these.
@@ -25,7 +25,7 @@ const std::vector<Order> kOrders{
     {}, {Order::Kind::reverse, 0}, {Order::Kind::shuffled, 1}, {Order::Kind::shuffled, 2}};
 
 DeviceMemory& memory() {
-  return Device::instance().memory();
+  return Machine::instance().memory();
 }
 
 /// A buffer on the device, full of zeros unless it is to be fresh.
@@ -172,7 +172,7 @@ TEST(Simt, RecordedLaunchesKeepTheirArguments) {
   const std::vector<Launch> recorded = queue.end_recording();
   EXPECT_EQ(counts.read(), std::vector<int>(32, 0));
   ASSERT_EQ(recorded.size(), 1U);
-  for (int i = 0; i < 3; ++i) Device::instance().run(recorded.front(), {});
+  for (int i = 0; i < 3; ++i) Machine::instance().run(recorded.front(), {});
   EXPECT_EQ(counts.read(), std::vector<int>(32, 3));
 }
 

@@ -11,10 +11,10 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -23,76 +23,74 @@ using test::Floats;
 using test::Guarded;
 using test::HostMatrix;
 using test::Numbers;
+using test::run_one_by_one;
 using test::same_bits;
 using test::Target;
 
 /// A whole step of a small model, 50 → 16 → 50, in the order in which training calls it.
 class SmallTraining {
  public:
-  SmallTraining(Backend& backend, const Dataset& data, std::int64_t batch)
-      : backend_(backend),
-        data_(backend.make_resident(data)),
+  SmallTraining(Device& device, const Dataset& data, std::int64_t batch)
+      : data_(device.make_resident(data)),
         batch_(batch),
-        permutation_(backend, std::span<const std::int32_t>(order(data.rows()))),
-        step_(backend, std::span(&kNoStep, 1)),
-        x_(backend, batch * kInputs),
-        code_(backend, batch * kUnits),
-        logits_(backend, batch * kInputs),
-        code_gradient_(backend, batch * kUnits),
-        parameters_(backend, std::span<const float>(Numbers(14).vector(kParameters, -0.2F, 0.2F))),
-        gradients_(backend, std::span<const float>(zeros())),
-        m_(backend, std::span<const float>(zeros())),
-        v_(backend, std::span<const float>(zeros())),
-        loss_sum_(backend, std::span(&kNoLoss, 1)) {}
+        permutation_(device, std::span<const std::int32_t>(order(data.rows()))),
+        step_(device, std::span(&kNoStep, 1)),
+        x_(device, batch * kInputs),
+        code_(device, batch * kUnits),
+        logits_(device, batch * kInputs),
+        code_gradient_(device, batch * kUnits),
+        parameters_(device, std::span<const float>(Numbers(14).vector(kParameters, -0.2F, 0.2F))),
+        gradients_(device, std::span<const float>(zeros())),
+        m_(device, std::span<const float>(zeros())),
+        v_(device, std::span<const float>(zeros())),
+        loss_sum_(device, std::span(&kNoLoss, 1)) {}
 
-  void step() {
+  [[nodiscard]] Step step() const {
+    Step step;
     const Matrix x = x_.matrix(batch_, kInputs);
     const Matrix code = code_.matrix(batch_, kUnits);
     const Matrix logits = logits_.matrix(batch_, kInputs);
     const Matrix w0{parameters_.data(), kInputs, kUnits};
     const Matrix w1{parameters_.data() + kW1, kUnits, kInputs};
-    backend_.gather_batch({.data = data_.get(),
-                           .permutation = permutation_.data(),
-                           .step = step_.data(),
-                           .steps_per_epoch = data_->rows() / batch_,
-                           .batch_size = batch_,
-                           .x = x});
-    backend_.dense_forward({.layer = "encoder.0",
-                            .x = x,
-                            .w = w0,
-                            .bias = parameters_.data() + kB0,
-                            .activation = Activation::tanh,
-                            .y = code,
-                            .x_density = 0.3});
-    backend_.dense_forward({.layer = "decoder.0", .x = code, .w = w1, .y = logits});
-    backend_.reconstruction_loss({.z = logits,
-                                  .bias = parameters_.data() + kB1,
-                                  .target = x,
-                                  .gradient_scale = 1.0F / static_cast<float>(batch_ * kInputs),
-                                  .dz = logits,
-                                  .dbias = gradients_.data() + kB1,
-                                  .loss_sum = loss_sum_.data()});
-    backend_.dense_backward({.layer = "decoder.0",
-                             .x = code,
-                             .w = w1,
-                             .dz = logits,
-                             .dw = {gradients_.data() + kW1, kUnits, kInputs},
-                             .dx = code_gradient_.matrix(batch_, kUnits),
-                             .activation_below = Activation::tanh,
-                             .dbias_below = gradients_.data() + kB0});
-    backend_.dense_backward({.layer = "encoder.0",
-                             .x = x,
-                             .w = w0,
-                             .dz = code_gradient_.matrix(batch_, kUnits),
-                             .dw = {gradients_.data(), kInputs, kUnits},
-                             .x_density = 0.3});
-    backend_.optimizer_step({.options = {.learning_rate = 0.01F},
-                             .parameters = parameters_.data(),
-                             .gradients = gradients_.data(),
-                             .first = m_.data(),
-                             .second = v_.data(),
-                             .count = kParameters,
-                             .step = step_.data()});
+    step.add(GatherBatch{.data = data_.get(),
+                         .permutation = permutation_.tensor(),
+                         .step = step_.tensor(),
+                         .steps_per_epoch = data_->rows() / batch_,
+                         .batch_size = batch_,
+                         .x = x});
+    step.add(DenseForward{.x = x,
+                          .w = w0,
+                          .bias = vector_of(parameters_.data() + kB0, kUnits),
+                          .activation = Activation::tanh,
+                          .y = code,
+                          .x_density = 0.3});
+    step.add(DenseForward{.x = code, .w = w1, .y = logits});
+    step.add(ReconstructionLoss{.z = logits,
+                                .bias = vector_of(parameters_.data() + kB1, kInputs),
+                                .target = x,
+                                .gradient_scale = 1.0F / static_cast<float>(batch_ * kInputs),
+                                .dz = logits,
+                                .dbias = vector_of(gradients_.data() + kB1, kInputs),
+                                .loss_sum = loss_sum_.tensor()});
+    step.add(DenseBackward{.x = code,
+                           .w = w1,
+                           .dz = logits,
+                           .dw = {gradients_.data() + kW1, kUnits, kInputs},
+                           .dx = code_gradient_.matrix(batch_, kUnits),
+                           .activation_below = Activation::tanh,
+                           .dbias_below = vector_of(gradients_.data() + kB0, kUnits)});
+    step.add(DenseBackward{.x = x,
+                           .w = w0,
+                           .dz = code_gradient_.matrix(batch_, kUnits),
+                           .dw = {gradients_.data(), kInputs, kUnits},
+                           .x_density = 0.3});
+    step.add(OptimizerStep{.options = {.learning_rate = 0.01F},
+                           .parameters = parameters_.tensor(),
+                           .gradients = gradients_.tensor(),
+                           .first = m_.tensor(),
+                           .second = v_.tensor(),
+                           .step = step_.tensor()});
+    return step;
   }
 
   [[nodiscard]] bool is_untouched() const {
@@ -133,7 +131,6 @@ class SmallTraining {
     return order;
   }
 
-  Backend& backend_;
   std::unique_ptr<ResidentData> data_;
   std::int64_t batch_;
   Guarded<std::int32_t> permutation_;
@@ -157,7 +154,7 @@ Dataset small_data() {
 
 class RecordedStepTest : public ::testing::TestWithParam<Target> {
  protected:
-  std::unique_ptr<Backend> backend_ = GetParam().make();
+  std::unique_ptr<Device> device_ = GetParam().make();
 };
 
 INSTANTIATE_TEST_SUITE_P(Targets, RecordedStepTest, ::testing::ValuesIn(test::targets()),
@@ -165,13 +162,13 @@ INSTANTIATE_TEST_SUITE_P(Targets, RecordedStepTest, ::testing::ValuesIn(test::ta
 
 TEST_P(RecordedStepTest, RecordingRunsNothingAndReplayingRunsAllOfIt) {
   const Dataset data = small_data();
-  SmallTraining direct(*backend_, data, 100);
-  SmallTraining recorded(*backend_, data, 100);
-  const std::unique_ptr<RecordedStep> step = backend_->record([&] { recorded.step(); });
+  SmallTraining direct(*device_, data, 100);
+  SmallTraining recorded(*device_, data, 100);
+  const std::unique_ptr<Program> step = device_->compile(recorded.step());
   EXPECT_TRUE(recorded.is_untouched());
   for (int i = 0; i < 12; ++i) {
-    direct.step();
-    step->replay();
+    run_one_by_one(*device_, direct.step());
+    step->replay(1);
   }
   EXPECT_EQ(recorded.steps_done(), 12);
   EXPECT_TRUE(same_bits<float>(recorded.state(), direct.state()));
@@ -179,14 +176,14 @@ TEST_P(RecordedStepTest, RecordingRunsNothingAndReplayingRunsAllOfIt) {
 
 TEST_P(RecordedStepTest, TwoRecordingsTakeTurns) {
   const Dataset data = small_data();
-  SmallTraining first(*backend_, data, 100);
-  SmallTraining second(*backend_, data, 33);
-  const std::unique_ptr<RecordedStep> first_step = backend_->record([&] { first.step(); });
-  const std::unique_ptr<RecordedStep> second_step = backend_->record([&] { second.step(); });
-  first_step->replay();
+  SmallTraining first(*device_, data, 100);
+  SmallTraining second(*device_, data, 33);
+  const std::unique_ptr<Program> first_step = device_->compile(first.step());
+  const std::unique_ptr<Program> second_step = device_->compile(second.step());
+  first_step->replay(1);
   EXPECT_TRUE(second.is_untouched());
-  second_step->replay();
-  first_step->replay();
+  second_step->replay(1);
+  first_step->replay(1);
   EXPECT_EQ(first.steps_done(), 2);
   EXPECT_EQ(second.steps_done(), 1);
 }
@@ -201,10 +198,10 @@ INSTANTIATE_TEST_SUITE_P(Devices, SameBitsTest, ::testing::ValuesIn(test::device
 TEST_P(SameBitsTest, ThreadsAndRepeatsDoNotMatter) {
   const Dataset data = small_data();
   const auto run = [&](int threads, std::int64_t batch) {
-    const std::unique_ptr<Backend> backend = GetParam().with_threads(threads).make();
-    SmallTraining training(*backend, data, batch);
-    const std::unique_ptr<RecordedStep> step = backend->record([&] { training.step(); });
-    for (int i = 0; i < GetParam().affordable(20, 3); ++i) step->replay();
+    const std::unique_ptr<Device> device = GetParam().with_threads(threads).make();
+    SmallTraining training(*device, data, batch);
+    const std::unique_ptr<Program> step = device->compile(training.step());
+    for (int i = 0; i < GetParam().affordable(20, 3); ++i) step->replay(1);
     EXPECT_GT(training.loss_sum(), 0);
     return training.state();
   };
@@ -227,27 +224,25 @@ TEST_P(SameBitsTest, ThreadsDoNotMatterToLargeLayers) {
   for (const double density : {1.0, 0.2}) {
     std::vector<float> first;
     for (const int threads : GetParam().thread_counts()) {
-      const std::unique_ptr<Backend> backend = GetParam().with_threads(threads).make();
-      const Floats device_x(*backend, x);
-      const Floats device_w(*backend, w);
-      const Floats device_dz(*backend, dz);
-      const Floats y(*backend, 256 * 64);
-      const Floats dw(*backend, 784 * 64);
-      const Floats dx(*backend, 256 * 784);
-      const Floats dbias(*backend, 784);
-      backend->dense_forward({.layer = "encoder.0",
-                              .x = device_x.matrix(256, 784),
-                              .w = device_w.matrix(784, 64),
-                              .y = y.matrix(256, 64),
-                              .x_density = density});
-      backend->dense_backward({.layer = "encoder.0",
-                               .x = device_x.matrix(256, 784),
+      const std::unique_ptr<Device> device = GetParam().with_threads(threads).make();
+      const Floats device_x(*device, x);
+      const Floats device_w(*device, w);
+      const Floats device_dz(*device, dz);
+      const Floats y(*device, 256 * 64);
+      const Floats dw(*device, 784 * 64);
+      const Floats dx(*device, 256 * 784);
+      const Floats dbias(*device, 784);
+      device->run(DenseForward{.x = device_x.matrix(256, 784),
                                .w = device_w.matrix(784, 64),
-                               .dz = device_dz.matrix(256, 64),
-                               .dw = dw.matrix(784, 64),
-                               .dx = dx.matrix(256, 784),
-                               .dbias_below = dbias.data(),
+                               .y = y.matrix(256, 64),
                                .x_density = density});
+      device->run(DenseBackward{.x = device_x.matrix(256, 784),
+                                .w = device_w.matrix(784, 64),
+                                .dz = device_dz.matrix(256, 64),
+                                .dw = dw.matrix(784, 64),
+                                .dx = dx.matrix(256, 784),
+                                .dbias_below = dbias.tensor(),
+                                .x_density = density});
       std::vector<float> all;
       for (const Floats* array : {&y, &dw, &dx, &dbias}) {
         const std::vector<float> values = array->read();

@@ -15,8 +15,8 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backends.hpp"
 #include "short_training.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -94,8 +94,8 @@ TEST(TiedTraining, LearnsWithTheSameBitsForAnyThreads) {
 
 /// Each transposition is judged, and what goes on is the CPU's.
 TEST(TiedTraining, CheckComparesOperationByOperation) {
-  test::expect_checked(tied(), {"decoder.0 transposed ", "decoder.0 transposed sum",
-                                "decoder.1 transposed ", "decoder.1 transposed sum"});
+  test::expect_checked(tied(), {"decoder.0 transpose to", "decoder.0 transpose sum",
+                                "decoder.1 transpose to", "decoder.1 transpose sum"});
 }
 
 class TiedTrainingOn : public ::testing::TestWithParam<test::Target> {};

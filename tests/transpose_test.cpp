@@ -11,10 +11,10 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -22,12 +22,13 @@ namespace {
 using test::Floats;
 using test::HostMatrix;
 using test::Numbers;
+using test::run_one_by_one;
 using test::same_bits;
 using test::Target;
 
 class TransposeTest : public ::testing::TestWithParam<Target> {
  protected:
-  std::unique_ptr<Backend> backend_ = GetParam().make();
+  std::unique_ptr<Device> device_ = GetParam().make();
 };
 
 INSTANTIATE_TEST_SUITE_P(Targets, TransposeTest, ::testing::ValuesIn(test::targets()),
@@ -62,16 +63,14 @@ TEST_P(TransposeTest, IsTheOracles) {
     SCOPED_TRACE(std::to_string(size.rows) + "x" + std::to_string(size.cols));
     const HostMatrix from = numbers.matrix(size.rows, size.cols);
     const std::vector<float> base = numbers.vector(size.rows * size.cols);
-    const Floats device_from(*backend_, from);
-    const Floats to(*backend_, size.rows * size.cols);
-    const Floats sum(*backend_, std::span<const float>(base));
-    backend_->transpose({.layer = "decoder.0",
-                         .from = device_from.matrix(size.rows, size.cols),
-                         .to = to.matrix(size.cols, size.rows)});
-    backend_->transpose({.layer = "decoder.0",
-                         .from = device_from.matrix(size.rows, size.cols),
-                         .to = sum.matrix(size.cols, size.rows),
-                         .add = true});
+    const Floats device_from(*device_, from);
+    const Floats to(*device_, size.rows * size.cols);
+    const Floats sum(*device_, std::span<const float>(base));
+    device_->run(Transpose{.from = device_from.matrix(size.rows, size.cols),
+                           .to = to.matrix(size.cols, size.rows)});
+    device_->run(Transpose{.from = device_from.matrix(size.rows, size.cols),
+                           .to = sum.matrix(size.cols, size.rows),
+                           .add = true});
     EXPECT_TRUE(same_bits<float>(to.read(), transposed(from)));
     EXPECT_TRUE(same_bits<float>(sum.read(), transposed(from, base)));
     EXPECT_TRUE(device_from.is_untouched());
@@ -79,7 +78,7 @@ TEST_P(TransposeTest, IsTheOracles) {
 }
 
 /// Products before and behind, as training has them: a layer's weight is transposed for a product,
-/// and the weight gradients of two products, which a backend may compute later or beside, are added
+/// and the weight gradients of two products, which a device may compute later or beside, are added
 /// up. Everything is of whole numbers, so that sums are exact.
 TEST_P(TransposeTest, KeepsItsPlaceInAStep) {
   constexpr std::int64_t kBatch = 37;
@@ -93,44 +92,37 @@ TEST_P(TransposeTest, KeepsItsPlaceInAStep) {
   };
   const HostMatrix x = whole(kBatch, kInputs);
   const HostMatrix w = whole(kInputs, kUnits);
-  const Floats device_x(*backend_, x);
-  const Floats device_w(*backend_, w);
-  const Floats code(*backend_, kBatch * kUnits);
-  const Floats y(*backend_, kBatch * kInputs);
-  const Floats w_transposed(*backend_, kUnits * kInputs);
-  const Floats dw(*backend_, kInputs * kUnits);
-  const Floats dw_transposed(*backend_, kUnits * kInputs);
-  const Floats dcode(*backend_, kBatch * kUnits);
-  const Floats dx(*backend_, kBatch * kInputs);
-  const auto step = [&] {
-    backend_->dense_forward({.layer = "encoder.0",
-                             .x = device_x.matrix(kBatch, kInputs),
-                             .w = device_w.matrix(kInputs, kUnits),
-                             .y = code.matrix(kBatch, kUnits)});
-    backend_->transpose({.layer = "decoder.0",
-                         .from = device_w.matrix(kInputs, kUnits),
-                         .to = w_transposed.matrix(kUnits, kInputs)});
-    backend_->dense_forward({.layer = "decoder.0",
-                             .x = code.matrix(kBatch, kUnits),
-                             .w = w_transposed.matrix(kUnits, kInputs),
-                             .y = y.matrix(kBatch, kInputs)});
-    backend_->dense_backward({.layer = "decoder.0",
-                              .x = code.matrix(kBatch, kUnits),
-                              .w = w_transposed.matrix(kUnits, kInputs),
-                              .dz = device_x.matrix(kBatch, kInputs),
-                              .dw = dw_transposed.matrix(kUnits, kInputs),
-                              .dx = dcode.matrix(kBatch, kUnits)});
-    backend_->dense_backward({.layer = "encoder.0",
-                              .x = device_x.matrix(kBatch, kInputs),
-                              .w = device_w.matrix(kInputs, kUnits),
-                              .dz = dcode.matrix(kBatch, kUnits),
-                              .dw = dw.matrix(kInputs, kUnits),
-                              .dx = dx.matrix(kBatch, kInputs)});
-    backend_->transpose({.layer = "decoder.0",
-                         .from = dw_transposed.matrix(kUnits, kInputs),
-                         .to = dw.matrix(kInputs, kUnits),
-                         .add = true});
-  };
+  const Floats device_x(*device_, x);
+  const Floats device_w(*device_, w);
+  const Floats code(*device_, kBatch * kUnits);
+  const Floats y(*device_, kBatch * kInputs);
+  const Floats w_transposed(*device_, kUnits * kInputs);
+  const Floats dw(*device_, kInputs * kUnits);
+  const Floats dw_transposed(*device_, kUnits * kInputs);
+  const Floats dcode(*device_, kBatch * kUnits);
+  const Floats dx(*device_, kBatch * kInputs);
+  Step step;
+  step.add(DenseForward{.x = device_x.matrix(kBatch, kInputs),
+                        .w = device_w.matrix(kInputs, kUnits),
+                        .y = code.matrix(kBatch, kUnits)});
+  step.add(Transpose{.from = device_w.matrix(kInputs, kUnits),
+                     .to = w_transposed.matrix(kUnits, kInputs)});
+  step.add(DenseForward{.x = code.matrix(kBatch, kUnits),
+                        .w = w_transposed.matrix(kUnits, kInputs),
+                        .y = y.matrix(kBatch, kInputs)});
+  step.add(DenseBackward{.x = code.matrix(kBatch, kUnits),
+                         .w = w_transposed.matrix(kUnits, kInputs),
+                         .dz = device_x.matrix(kBatch, kInputs),
+                         .dw = dw_transposed.matrix(kUnits, kInputs),
+                         .dx = dcode.matrix(kBatch, kUnits)});
+  step.add(DenseBackward{.x = device_x.matrix(kBatch, kInputs),
+                         .w = device_w.matrix(kInputs, kUnits),
+                         .dz = dcode.matrix(kBatch, kUnits),
+                         .dw = dw.matrix(kInputs, kUnits),
+                         .dx = dx.matrix(kBatch, kInputs)});
+  step.add(Transpose{.from = dw_transposed.matrix(kUnits, kInputs),
+                     .to = dw.matrix(kInputs, kUnits),
+                     .add = true});
 
   // With dz = x, code = dcode = x·W: both gradients are xᵀ·x·W, and y = x·W·Wᵀ.
   const auto product = [](const HostMatrix& a, const HostMatrix& b) {
@@ -157,10 +149,10 @@ TEST_P(TransposeTest, KeepsItsPlaceInAStep) {
     EXPECT_EQ(y.read(), expected_y.values);
     EXPECT_EQ(dw.read(), expected_dw.values);
   };
-  step();
+  run_one_by_one(*device_, step);
   expect_right();
-  const std::unique_ptr<RecordedStep> recorded = backend_->record(step);
-  for (int i = 0; i < GetParam().affordable(3, 1); ++i) recorded->replay();
+  const std::unique_ptr<Program> recorded = device_->compile(step);
+  for (int i = 0; i < GetParam().affordable(3, 1); ++i) recorded->replay(1);
   expect_right();
 }
 

@@ -13,12 +13,12 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/backend.hpp"
-#include "backends.hpp"
+#include "device/device.hpp"
+#include "formulas/optimizers.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
-#include "optimizers.hpp"
 #include "oracle.hpp"
+#include "targets.hpp"
 
 namespace ae {
 namespace {
@@ -29,12 +29,13 @@ using test::Guarded;
 using test::near;
 using test::Numbers;
 using test::Oracle;
+using test::run_one_by_one;
 using test::same_bits;
 using test::Target;
 
 class UpdateOpsTest : public ::testing::TestWithParam<Target> {
  protected:
-  std::unique_ptr<Backend> backend_ = GetParam().make();
+  std::unique_ptr<Device> device_ = GetParam().make();
   Oracle oracle_{GetParam().precision};
 };
 
@@ -46,13 +47,11 @@ constexpr std::array<std::int64_t, 11> kCounts{0,   1,    31,   32,   33,    257
 
 // ── Clipping ────────────────────────────────────────────────────────────────────────────────────
 
-float clip_scale(Backend& backend, const std::vector<float>& gradients, float max_norm) {
-  const Floats device_gradients(backend, std::span<const float>(gradients));
-  const Floats scale(backend, 1);
-  backend.clip_scale({.gradients = device_gradients.data(),
-                      .count = static_cast<std::int64_t>(gradients.size()),
-                      .max_norm = max_norm,
-                      .scale = scale.data()});
+float clip_scale(Device& device, const std::vector<float>& gradients, float max_norm) {
+  const Floats device_gradients(device, std::span<const float>(gradients));
+  const Floats scale(device, 1);
+  device.run(ClipScale{
+      .gradients = device_gradients.tensor(), .max_norm = max_norm, .scale = scale.tensor()});
   EXPECT_TRUE(device_gradients.is_untouched());
   return scale.read().front();
 }
@@ -63,7 +62,7 @@ TEST_P(UpdateOpsTest, ClipScaleIsRightAtEverySize) {
     const std::vector<float> gradients = numbers.vector(count, -1e-2F, 1e-2F);
     for (const float max_norm : {1e-9F, 1e-3F, 0.1F, 1.0F, 1e9F}) {
       SCOPED_TRACE(std::to_string(count) + " gradients, to " + std::to_string(max_norm));
-      const float scale = clip_scale(*backend_, gradients, max_norm);
+      const float scale = clip_scale(*device_, gradients, max_norm);
       const Expected expected = oracle_.clip_scale(gradients, static_cast<double>(max_norm));
       EXPECT_TRUE(near(std::span(&scale, 1), std::span(&expected, 1)));
       EXPECT_LE(scale, 1);
@@ -77,7 +76,7 @@ TEST_P(UpdateOpsTest, ClipScaleMissesNoGradient) {
     for (const std::int64_t at : {std::int64_t{0}, count / 2, count - 1}) {
       std::vector<float> gradients(static_cast<std::size_t>(count));
       gradients[static_cast<std::size_t>(at)] = -4;
-      EXPECT_NEAR(clip_scale(*backend_, gradients, 1), 0.25, 1e-6) << at << " of " << count;
+      EXPECT_NEAR(clip_scale(*device_, gradients, 1), 0.25, 1e-6) << at << " of " << count;
     }
   }
 }
@@ -91,18 +90,18 @@ TEST_P(UpdateOpsTest, ClipScaleStandsExtremes) {
        {std::vector<float>(100, kLargest), std::vector<float>{1e30F, -1, 0},
         std::vector<float>(1000, 1e-30F), std::vector<float>(33, 1e-40F), std::vector<float>(7)}) {
     for (const float max_norm : {1e-30F, 1e-10F, 1.0F, 1e30F}) {
-      const float scale = clip_scale(*backend_, gradients, max_norm);
+      const float scale = clip_scale(*device_, gradients, max_norm);
       const Expected expected = oracle_.clip_scale(gradients, static_cast<double>(max_norm));
       EXPECT_TRUE(near(std::span(&scale, 1), std::span(&expected, 1)))
           << gradients.front() << " to " << max_norm;
     }
   }
   // Nothing to scale is not scaled.
-  EXPECT_EQ(clip_scale(*backend_, std::vector<float>(50), 1), 1);
-  EXPECT_EQ(clip_scale(*backend_, {0.5F, 0.5F}, 1), 1);
+  EXPECT_EQ(clip_scale(*device_, std::vector<float>(50), 1), 1);
+  EXPECT_EQ(clip_scale(*device_, {0.5F, 0.5F}, 1), 1);
   // What is no number makes none; an infinite norm leaves nothing.
-  EXPECT_TRUE(std::isnan(clip_scale(*backend_, {1, 2, kNan}, 1)));
-  EXPECT_EQ(clip_scale(*backend_, {1, -kInf, 2}, 1), 0);
+  EXPECT_TRUE(std::isnan(clip_scale(*device_, {1, 2, kNan}, 1)));
+  EXPECT_EQ(clip_scale(*device_, {1, -kInf, 2}, 1), 0);
 }
 
 // ── The optimisers ──────────────────────────────────────────────────────────────────────────────
@@ -114,7 +113,7 @@ struct Extras {
   float average_decay = -1;           ///< below 0: no average
 };
 
-void check_update(Backend& backend, const Oracle& oracle, OptimizerOptions options,
+void check_update(Device& device, const Oracle& oracle, OptimizerOptions options,
                   const Extras& extras, std::int64_t step_before, std::int64_t count,
                   Numbers& numbers) {
   SCOPED_TRACE(std::string(to_string(options.kind)) + ", " + std::to_string(count) +
@@ -129,27 +128,26 @@ void check_update(Backend& backend, const Oracle& oracle, OptimizerOptions optio
   const int states = optimizer_states(options.kind);
   const bool has_average = extras.average_decay >= 0;
 
-  const Floats device_parameters(backend, std::span<const float>(parameters));
-  const Floats device_gradients(backend, std::span<const float>(gradients));
-  const Floats device_first(backend, std::span<const float>(first));
-  const Floats device_second(backend, std::span<const float>(second));
-  const Floats device_rates(backend, std::span<const float>(extras.learning_rates));
-  const Floats device_scale(backend, std::span(&extras.scale, 1));
-  const Floats device_average(backend, std::span<const float>(averages));
-  const Guarded<std::int64_t> step(backend, std::span(&step_before, 1));
+  const Floats device_parameters(device, std::span<const float>(parameters));
+  const Floats device_gradients(device, std::span<const float>(gradients));
+  const Floats device_first(device, std::span<const float>(first));
+  const Floats device_second(device, std::span<const float>(second));
+  const Floats device_rates(device, std::span<const float>(extras.learning_rates));
+  const Floats device_scale(device, std::span(&extras.scale, 1));
+  const Floats device_average(device, std::span<const float>(averages));
+  const Guarded<std::int64_t> step(device, std::span(&step_before, 1));
   const auto steps_per_epoch = static_cast<std::int64_t>(extras.learning_rates.size());
-  backend.optimizer_step({.options = options,
-                          .parameters = device_parameters.data(),
-                          .gradients = device_gradients.data(),
-                          .first = states > 0 ? device_first.data() : nullptr,
-                          .second = states > 1 ? device_second.data() : nullptr,
-                          .count = count,
-                          .step = step.data(),
-                          .learning_rates = steps_per_epoch > 0 ? device_rates.data() : nullptr,
-                          .steps_per_epoch = std::max(steps_per_epoch, std::int64_t{1}),
-                          .gradient_scale = extras.scale == 1 ? nullptr : device_scale.data(),
-                          .average = has_average ? device_average.data() : nullptr,
-                          .average_decay = std::max(extras.average_decay, 0.0F)});
+  device.run(OptimizerStep{.options = options,
+                           .parameters = device_parameters.tensor(),
+                           .gradients = device_gradients.tensor(),
+                           .first = states > 0 ? device_first.tensor() : Matrix{},
+                           .second = states > 1 ? device_second.tensor() : Matrix{},
+                           .step = step.tensor(),
+                           .learning_rates = steps_per_epoch > 0 ? device_rates.tensor() : Matrix{},
+                           .steps_per_epoch = std::max(steps_per_epoch, std::int64_t{1}),
+                           .gradient_scale = extras.scale == 1 ? Matrix{} : device_scale.tensor(),
+                           .average = has_average ? device_average.tensor() : Matrix{},
+                           .average_decay = std::max(extras.average_decay, 0.0F)});
 
   if (steps_per_epoch > 0) {
     options.learning_rate =
@@ -186,8 +184,8 @@ TEST_P(UpdateOpsTest, OptimizersTakeAllThatTheyAreGivenAtEverySize) {
       if ((combination & 1U) != 0) extras.learning_rates = {0.1F, 0.03F, 1e-3F};
       if ((combination & 2U) != 0) extras.scale = 0.3F;
       if ((combination & 4U) != 0) extras.average_decay = 0.9F;
-      check_update(*backend_, oracle_, {.kind = optimizer, .weight_decay = 0.01F}, extras,
-                   count % 5, count, numbers);
+      check_update(*device_, oracle_, {.kind = optimizer, .weight_decay = 0.01F}, extras, count % 5,
+                   count, numbers);
     }
   }
 }
@@ -199,7 +197,7 @@ TEST_P(UpdateOpsTest, OptimizersTakeAllThatTheyAreGivenInEveryCombination) {
          {std::vector<float>{}, std::vector<float>{0.02F}, std::vector<float>{0, 1, 1e-6F, 0.5F}}) {
       for (const float scale : {1.0F, 0.0F, 1e-7F, 0.9F}) {
         for (const float decay : {-1.0F, 0.0F, 0.5F, 0.9999F}) {
-          check_update(*backend_, oracle_, {.kind = optimizer}, {rates, scale, decay}, 6, 37,
+          check_update(*device_, oracle_, {.kind = optimizer}, {rates, scale, decay}, 6, 37,
                        numbers);
         }
       }
@@ -212,8 +210,8 @@ TEST_P(UpdateOpsTest, TheRateIsThatOfTheStepWithinItsEpoch) {
   const Extras extras{
       .learning_rates = numbers.vector(7, 1e-3F, 1), .scale = 1, .average_decay = -1};
   for (const std::int64_t step : {0, 1, 5, 6, 7, 8, 13, 14, 700'000'003}) {
-    check_update(*backend_, oracle_, {.kind = Optimizer::sgd}, extras, step, 20, numbers);
-    check_update(*backend_, oracle_, {.kind = Optimizer::adam}, extras, step, 20, numbers);
+    check_update(*device_, oracle_, {.kind = Optimizer::sgd}, extras, step, 20, numbers);
+    check_update(*device_, oracle_, {.kind = Optimizer::adam}, extras, step, 20, numbers);
   }
 }
 
@@ -222,21 +220,20 @@ TEST_P(UpdateOpsTest, TheRateIsThatOfTheStepWithinItsEpoch) {
 TEST_P(UpdateOpsTest, TheAverageOfWhatDoesNotMoveDoesNotMove) {
   const std::vector<float> parameters = Numbers(44).vector(101);
   const std::vector<float> zeros(parameters.size());
-  const Floats device_parameters(*backend_, std::span<const float>(parameters));
-  const Floats gradients(*backend_, std::span<const float>(zeros));
-  const Floats velocity(*backend_, std::span<const float>(zeros));
-  const Floats average(*backend_, std::span<const float>(parameters));
+  const Floats device_parameters(*device_, std::span<const float>(parameters));
+  const Floats gradients(*device_, std::span<const float>(zeros));
+  const Floats velocity(*device_, std::span<const float>(zeros));
+  const Floats average(*device_, std::span<const float>(parameters));
   const std::int64_t none = 0;
-  const Guarded<std::int64_t> step(*backend_, std::span(&none, 1));
+  const Guarded<std::int64_t> step(*device_, std::span(&none, 1));
   for (int i = 0; i < 20; ++i) {
-    backend_->optimizer_step({.options = {.kind = Optimizer::sgd},
-                              .parameters = device_parameters.data(),
-                              .gradients = gradients.data(),
-                              .first = velocity.data(),
-                              .count = static_cast<std::int64_t>(parameters.size()),
-                              .step = step.data(),
-                              .average = average.data(),
-                              .average_decay = 0.97F});
+    device_->run(OptimizerStep{.options = {.kind = Optimizer::sgd},
+                               .parameters = device_parameters.tensor(),
+                               .gradients = gradients.tensor(),
+                               .first = velocity.tensor(),
+                               .step = step.tensor(),
+                               .average = average.tensor(),
+                               .average_decay = 0.97F});
   }
   EXPECT_TRUE(average.is_untouched());
   EXPECT_TRUE(device_parameters.is_untouched());
@@ -249,31 +246,30 @@ class Update {
  public:
   static constexpr std::int64_t kCount = 8999;
 
-  explicit Update(Backend& backend)
-      : backend_(backend),
-        parameters_(backend, std::span<const float>(Numbers(45).vector(kCount))),
-        gradients_(backend, std::span<const float>(Numbers(46).vector(kCount))),
-        first_(backend, std::span<const float>(std::vector<float>(kCount))),
-        second_(backend, std::span<const float>(std::vector<float>(kCount))),
-        average_(backend, std::span<const float>(Numbers(45).vector(kCount))),
-        rates_(backend, std::span<const float>(Numbers(47).vector(3, 1e-3F, 1e-2F))),
-        scale_(backend, 1),
-        step_(backend, std::span(&kNoStep, 1)) {}
+  explicit Update(Device& device)
+      : parameters_(device, std::span<const float>(Numbers(45).vector(kCount))),
+        gradients_(device, std::span<const float>(Numbers(46).vector(kCount))),
+        first_(device, std::span<const float>(std::vector<float>(kCount))),
+        second_(device, std::span<const float>(std::vector<float>(kCount))),
+        average_(device, std::span<const float>(Numbers(45).vector(kCount))),
+        rates_(device, std::span<const float>(Numbers(47).vector(3, 1e-3F, 1e-2F))),
+        scale_(device, 1),
+        step_(device, std::span(&kNoStep, 1)) {}
 
-  void run() {
-    backend_.clip_scale(
-        {.gradients = gradients_.data(), .count = kCount, .max_norm = 2, .scale = scale_.data()});
-    backend_.optimizer_step({.parameters = parameters_.data(),
-                             .gradients = gradients_.data(),
-                             .first = first_.data(),
-                             .second = second_.data(),
-                             .count = kCount,
-                             .step = step_.data(),
-                             .learning_rates = rates_.data(),
-                             .steps_per_epoch = 3,
-                             .gradient_scale = scale_.data(),
-                             .average = average_.data(),
-                             .average_decay = 0.9F});
+  [[nodiscard]] Step step() const {
+    Step step;
+    step.add(ClipScale{.gradients = gradients_.tensor(), .max_norm = 2, .scale = scale_.tensor()});
+    step.add(OptimizerStep{.parameters = parameters_.tensor(),
+                           .gradients = gradients_.tensor(),
+                           .first = first_.tensor(),
+                           .second = second_.tensor(),
+                           .step = step_.tensor(),
+                           .learning_rates = rates_.tensor(),
+                           .steps_per_epoch = 3,
+                           .gradient_scale = scale_.tensor(),
+                           .average = average_.tensor(),
+                           .average_decay = 0.9F});
+    return step;
   }
 
   [[nodiscard]] bool is_untouched() const {
@@ -292,7 +288,6 @@ class Update {
  private:
   static constexpr std::int64_t kNoStep = 0;
 
-  Backend& backend_;
   Floats parameters_;
   Floats gradients_;
   Floats first_;
@@ -304,13 +299,13 @@ class Update {
 };
 
 TEST_P(UpdateOpsTest, ReplayedItIsAsCalled) {
-  Update called(*backend_);
-  Update recorded(*backend_);
-  const std::unique_ptr<RecordedStep> step = backend_->record([&] { recorded.run(); });
+  Update called(*device_);
+  Update recorded(*device_);
+  const std::unique_ptr<Program> step = device_->compile(recorded.step());
   EXPECT_TRUE(recorded.is_untouched());
   for (int i = 0; i < 5; ++i) {
-    called.run();
-    step->replay();
+    run_one_by_one(*device_, called.step());
+    step->replay(1);
   }
   EXPECT_FALSE(recorded.is_untouched());
   EXPECT_TRUE(same_bits<float>(recorded.state(), called.state()));
@@ -318,27 +313,27 @@ TEST_P(UpdateOpsTest, ReplayedItIsAsCalled) {
 
 /// Two updates in one recording: the second is of what the first left.
 TEST_P(UpdateOpsTest, UpdatesFollowEachOtherInARecording) {
-  Update called(*backend_);
-  Update recorded(*backend_);
-  const std::unique_ptr<RecordedStep> steps = backend_->record([&] {
-    recorded.run();
-    recorded.run();
-  });
-  called.run();
-  called.run();
-  steps->replay();
+  Update called(*device_);
+  Update recorded(*device_);
+  const Step once = recorded.step();
+  Step twice = once;
+  for (const Node& node : once.nodes()) twice.add(node.op);
+  const std::unique_ptr<Program> steps = device_->compile(twice);
+  run_one_by_one(*device_, called.step());
+  run_one_by_one(*device_, called.step());
+  steps->replay(1);
   EXPECT_TRUE(same_bits<float>(recorded.state(), called.state()));
 }
 
 TEST(UpdateOps, ThreadsDoNotMatter) {
-  for (const Target& device : test::devices()) {
+  for (const Target& target : test::devices()) {
     std::vector<float> first;
-    for (const int threads : device.thread_counts()) {
-      const std::unique_ptr<Backend> backend = device.with_threads(threads).make();
-      Update update(*backend);
-      for (int i = 0; i < 3; ++i) update.run();
+    for (const int threads : target.thread_counts()) {
+      const std::unique_ptr<Device> device = target.with_threads(threads).make();
+      Update update(*device);
+      for (int i = 0; i < 3; ++i) device->run(update.step());
       if (first.empty()) first = update.state();
-      EXPECT_TRUE(same_bits<float>(update.state(), first)) << device.name() << " " << threads;
+      EXPECT_TRUE(same_bits<float>(update.state(), first)) << target.name() << " " << threads;
     }
   }
 }

@@ -226,7 +226,7 @@ def readable(demangled, enums):
 def traffic_of_kernels(root=ROOT):
     """A kernel's name without `_kernel` → what its source says of the bytes it moves, or None."""
     result = {}
-    for source in sorted((root / "kernels").glob("*.cu")):
+    for source in sorted((root / "kernels").glob("*/*.cu")):
         text = source.read_text(encoding="utf-8")
         said = re.search(r"^// Traffic: (.+)\.$", text, re.MULTILINE)
         for name in re.findall(r"__global__[^;{]*?(\w+)_kernel\s*\(", text):

@@ -80,7 +80,7 @@ command_line "${timeline[@]}" --output="$out/operations" "$ae" train --device ch
 command_line nsys stats --force-export=true --report nvtx_kern_sum "$out/operations.nsys-rep"
 
 # gemm_kernel stands in for cuBLAS on the emulated device; no training runs it here.
-kernels=$(cat kernels/*.cu | grep -oE '[a-z0-9_]+_kernel\(' | tr -d '(' | grep -vx gemm_kernel | sort -u)
+kernels=$(cat kernels/*/*.cu | grep -oE '[a-z0-9_]+_kernel\(' | tr -d '(' | grep -vx gemm_kernel | sort -u)
 # The first launches are of the recording and of cold caches.
 ncu=(ncu --graph-profiling node --set full --launch-skip 5 --launch-count 3 --force-overwrite)
 for kernel in $kernels; do

@@ -69,11 +69,11 @@ class Counts:
 
 
 def all_kernels():
-    """The names of the kernels that kernels/*.cu define."""
+    """The names of the kernels that kernels/*/*.cu define."""
     folder = pathlib.Path(__file__).parent.parent / "kernels"
     return {
         name
-        for path in folder.glob("*.cu")
+        for path in folder.glob("*/*.cu")
         for name in re.findall(r"__global__[^;{]*?(\w+_kernel)\s*\(", path.read_text(encoding="utf-8"))
     }
 

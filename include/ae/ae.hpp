@@ -3,9 +3,9 @@
 /// Everything: data in, a trained autoencoder out.
 ///
 ///   dataset.hpp  samples in host memory and the files they come from
-///   layers.hpp   what models are made of
+///   layers.hpp   what models are made of (activation.hpp, shape.hpp)
 ///   model.hpp    what a model is, its numbers, its file
-///   train.hpp    losses, optimiser, the training
+///   train.hpp    the training (loss.hpp, optimizer.hpp, schedule.hpp, noise.hpp, sparsity.hpp)
 ///   infer.hpp    what a trained model is used for
 ///   device.hpp   where all of it runs
 ///   error.hpp    what they throw

@@ -8,23 +8,10 @@
 #include <variant>
 #include <vector>
 
+#include "ae/shape.hpp"
+#include "ae/value_range.hpp"
+
 namespace ae {
-
-/// The extents of one sample, outermost first: {28, 28} for an MNIST digit, {784} for a vector.
-using Shape = std::vector<std::int64_t>;
-
-/// The product of the extents; 1 for an empty shape.
-/// @throws Error for a negative extent or a product that no std::int64_t holds.
-std::int64_t element_count(const Shape& shape);
-
-/// "28x28", for messages and file metadata.
-std::string to_string(const Shape& shape);
-
-/// The least and the largest of some values.
-struct ValueRange {
-  float low = 0;
-  float high = 0;
-};
 
 /// Samples in host memory, one contiguous row each, in the type they are stored in.
 ///
@@ -58,7 +45,7 @@ class Dataset {
   [[nodiscard]] Dataset first(std::int64_t rows) const;
 
   /// The fraction of values that are not zero, from every row up to 2,000 and evenly spaced ones
-  /// beyond. A hint for backends that can skip the zeros of sparse images; 0 for no rows.
+  /// beyond. A hint for devices that can skip the zeros of sparse images; 0 for no rows.
   [[nodiscard]] double density() const;
 
   /// The same values in the same order as rows of another shape, which must divide them: a single

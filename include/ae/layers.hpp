@@ -7,7 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "ae/dataset.hpp"
+#include "ae/activation.hpp"
+#include "ae/shape.hpp"
 
 /// What a model is made of. Every layer has one readable form, the same on the command line, in
 /// configuration files, in the model file and in what `ae info` prints:
@@ -19,33 +20,6 @@
 ///   dropout P        layer_norm [ACTIVATION]        batch_norm [ACTIVATION]
 ///   gaussian UNITS   top_k K          (the code: last in an encoder)
 namespace ae {
-
-/// Elementwise functions after a layer's affine map.
-///   identity    z                      sigmoid   1/(1+e^-z)
-///   relu        max(z, 0)              tanh      (e^z - e^-z)/(e^z + e^-z)
-///   leaky_relu  max(z, 0.01·z)         softplus  ln(1+e^z)
-///   elu         z, below 0: e^z - 1    silu      z/(1+e^-z)
-///   gelu        z·Φ(z), Φ the normal distribution's cumulative function, exact
-/// The constants are PyTorch's defaults.
-enum class Activation : std::uint8_t {
-  identity,
-  relu,
-  sigmoid,
-  tanh,
-  leaky_relu,
-  elu,
-  gelu,
-  silu,
-  softplus
-};
-
-std::string_view to_string(Activation activation);
-/// @throws UsageError naming the known ones.
-Activation parse_activation(std::string_view name);
-
-/// The least and the largest value that an activation makes or comes near; infinite where it has
-/// none.
-ValueRange output_range(Activation activation);
 
 /// y = activation(x·W + b), W of shape (inputs, units). Images are flattened, channels innermost.
 ///

@@ -9,107 +9,14 @@
 
 #include "ae/dataset.hpp"
 #include "ae/device.hpp"
+#include "ae/loss.hpp"
 #include "ae/model.hpp"
+#include "ae/noise.hpp"
+#include "ae/optimizer.hpp"
+#include "ae/schedule.hpp"
+#include "ae/sparsity.hpp"
 
 namespace ae {
-
-/// How far a reconstruction y (or its logit z) is from its target t, for one element, d = y - t.
-///   bce       -t·ln y - (1-t)·ln(1-y), computed from the logit: max(z,0) - z·t + ln(1+e^-|z|)
-///   mse       d²
-///   mae       |d|; its gradient is 0 where d is
-///   huber     d²/2 where |d| ≤ 1, |d| - 1/2 beyond (δ = 1, the frameworks' default)
-///   gaussian  ½·(d² + ln 2π) = -ln N(t; y, 1): nats, of a decoder whose pixels are Gaussian
-///             (Kingma & Welling 2014, appendix C.2, with a variance of 1)
-enum class Loss : std::uint8_t { bce, mse, mae, huber, gaussian };
-
-/// What is averaged. Keras's losses are `mean`s over all elements; textbooks write
-/// (1/N)·Σ‖x-y‖², the `sum` over a sample's elements averaged over the N samples. The two differ by
-/// a factor of row_size(), in the loss and in its gradient.
-enum class Reduction : std::uint8_t { mean, sum };
-
-/// What one step makes of a parameter w and its gradient g, with the numbers kept for it, zero at
-/// first.
-///   adam      m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,
-///             w ← w - η·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε)
-///             as Keras writes it (Kingma & Ba 2015, the form before section 2.1's end): ε is added
-///             to the uncorrected √v. PyTorch adds it to the corrected one.
-///   adamw     the same after w ← w - ηλw (Loshchilov & Hutter 2019)
-///   sgd       b ← μb + g,  w ← w - ηb, as PyTorch writes it; without momentum for μ = 0
-///   nesterov  b ← μb + g,  w ← w - η(g + μb) (Sutskever et al. 2013)
-///   rmsprop   v ← ρv + (1-ρ)g²,  w ← w - η·g/(√v + ε)
-///   adadelta  v ← ρv + (1-ρ)g²,  d = √(u + ε)/√(v + ε)·g,  u ← ρu + (1-ρ)d²,  w ← w - ηd
-///             (Zeiler 2012 has η = 1)
-/// Weight decay λ is ½λw² beside the loss, g + λw for g, except with adamw.
-enum class Optimizer : std::uint8_t { adam, adamw, sgd, nesterov, rmsprop, adadelta };
-
-/// What is done to a training sample x before the encoder sees it; the target stays x.
-///   gaussian         x + a·N(0, 1), not clipped
-///   masking          each value becomes 0 with probability a
-///   salt_and_pepper  each value becomes, with probability a, 0 or 1, either as likely
-/// Source: Vincent et al., "Stacked denoising autoencoders", JMLR 2010, section 3.3.
-enum class Noise : std::uint8_t { none, gaussian, masking, salt_and_pepper };
-/// What becomes of the learning rate η after e epochs, e = s/S before step number s + 1 of S in
-/// each epoch. After a warm-up of W epochs, whose steps have min(1, (s+1)/(W·S)) of it:
-///   constant  η
-///   step      η·factor^⌊e/step_epochs⌋
-///   cosine    floor + (η - floor)·½(1 + cos(π·(e-W)/(E-W))) of E epochs in all, as SGDR without
-///             restarts (Loshchilov & Hutter 2017, eq. 5); it begins where the warm-up ends
-///   plateau   η·factorⁿ, n one more whenever `patience` epochs in a row have not brought the loss
-///             below (1 - 1e-4) times its least so far; the loss of the validation, or that of the
-///             training where there is none. As Keras's ReduceLROnPlateau, whose 1e-4 is absolute.
-/// None of these falls below the floor.
-enum class Schedule : std::uint8_t { constant, step, cosine, plateau };
-
-std::string_view to_string(Loss loss);
-std::string_view to_string(Reduction reduction);
-std::string_view to_string(Optimizer optimizer);
-std::string_view to_string(Noise noise);
-std::string_view to_string(Schedule schedule);
-/// @throws UsageError naming the known ones.
-Loss parse_loss(std::string_view name);
-Reduction parse_reduction(std::string_view name);
-Optimizer parse_optimizer(std::string_view name);
-Noise parse_noise(std::string_view name);
-Schedule parse_schedule(std::string_view name);
-
-/// Adam's defaults are Keras's. Others want a learning rate of their own, about 1 for sgd and
-/// adadelta on images; adamw is adam until it is given a weight decay.
-struct OptimizerOptions {
-  Optimizer kind = Optimizer::adam;
-  float learning_rate = 1e-3F;  ///< η > 0
-  float beta1 = 0.9F;           ///< β₁, [0, 1)
-  float beta2 = 0.999F;         ///< β₂, [0, 1)
-  float epsilon = 1e-7F;        ///< ε > 0
-  float momentum = 0.9F;        ///< μ, [0, 1)
-  float rho = 0.9F;             ///< ρ, [0, 1)
-  float weight_decay = 0;       ///< λ ≥ 0
-};
-
-struct ScheduleOptions {
-  Schedule kind = Schedule::constant;
-  float warm_up = 0;              ///< W, in epochs, whole or not, at most as many as there are
-  float factor = 0.1F;            ///< of step and plateau, in (0, 1)
-  std::int64_t step_epochs = 20;  ///< of step, ≥ 1
-  std::int64_t patience = 10;     ///< of plateau, ≥ 1
-  float floor = 0;                ///< a learning rate in [0, η]
-};
-
-struct NoiseOptions {
-  Noise kind = Noise::none;
-  float amount = 0;  ///< a: a standard deviation ≥ 0, or a probability in [0, 1]
-};
-
-/// What a code y costs beside the reconstruction, each added to the loss as it is reported:
-///   l1·(1/N)·Σᵢ Σⱼ|yᵢⱼ|                 over a batch of N samples, as Keras's activity regulariser
-///   kl·Σⱼ KL(ρ ‖ ρ̂ⱼ), ρ̂ⱼ = (1/N)·Σᵢ yᵢⱼ,  KL = ρ·ln(ρ/ρ̂ⱼ) + (1-ρ)·ln((1-ρ)/(1-ρ̂ⱼ))
-/// Source of the second: Ng, "Sparse autoencoder", CS294A lecture notes; MATLAB's trainAutoencoder.
-struct SparsityOptions {
-  float l1 = 0;       ///< ≥ 0
-  float kl = 0;       ///< ≥ 0; needs a code within (0, 1), a sigmoid's
-  float rho = 0.05F;  ///< ρ, the target of each unit's mean activation, in (0, 1)
-
-  [[nodiscard]] bool is_on() const { return l1 > 0 || kl > 0; }
-};
 
 /// How a variational autoencoder's loss is made: Σ loss + β·KL(q(z|x) ‖ N(0, I)), for each sample
 ///   KL = Σⱼ ½·(μⱼ² + σⱼ² - 1 - ln σⱼ²)  (Kingma & Welling, ICLR 2014, appendix B).

@@ -1,8 +1,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "simt/device.hpp"
 #include "simt/execution.hpp"
+#include "simt/machine.hpp"
 
 /// Kernel sources for the emulated device are compiled with the compiler's instrumentation for
 /// kernels of operating systems (-fsanitize=kernel-address): before each access to memory it calls

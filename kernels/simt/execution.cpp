@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "philox.hpp"
+#include "formulas/philox.hpp"
 #include "simt/fault.hpp"
 
 namespace ae::simt {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "simt/device.hpp"
 #include "simt/fiber.hpp"
+#include "simt/machine.hpp"
 #include "simt/shared_memory.hpp"
 
 namespace ae::simt {

@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "simt/device.hpp"
+#include "simt/machine.hpp"
 #include "simt/words.hpp"
 
 /// launch.hpp for the emulated device.

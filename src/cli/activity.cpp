@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "backend/blocked_signals.hpp"
 #include "cli/output.hpp"
+#include "device/blocked_signals.hpp"
 
 namespace ae::cli {
 

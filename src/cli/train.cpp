@@ -22,8 +22,8 @@
 #include "cli/side_work.hpp"
 #include "cli/train_summary.hpp"
 #include "cli/training_options.hpp"
+#include "formulas/normal.hpp"
 #include "io/utf8.hpp"
-#include "normal.hpp"
 #include "report/html.hpp"
 #include "report/report.hpp"
 

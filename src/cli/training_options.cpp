@@ -10,9 +10,9 @@
 
 #include "ae/error.hpp"
 
-#include "losses.hpp"
+#include "formulas/losses.hpp"
+#include "formulas/optimizers.hpp"
 #include "model/names.hpp"
-#include "optimizers.hpp"
 #include "train/data_fit.hpp"
 
 namespace ae::cli {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <span>
 
-#include "ae/dataset.hpp"
+#include "ae/shape.hpp"
 
 namespace ae::io {
 

@@ -9,51 +9,59 @@ class GaussianLayer final : public Layer {
  public:
   explicit GaussianLayer(const LayerPlace& place)
       : Layer(place, /*owns_output=*/true),
-        distribution_(backend_, place.max_rows * slice_.biases),
-        distribution_gradient_(backend_, place.is_training ? place.max_rows * slice_.biases : 0) {}
+        distribution_(device_, place.max_rows * slice_.biases),
+        distribution_gradient_(device_, place.is_training ? place.max_rows * slice_.biases : 0) {}
 
-  ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
+  Matrix forward(Matrix x, const ForwardPass& pass) override {
     x_ = x;
     x_density_ = pass.x_density;
     const Matrix h{distribution_.data(), x.rows, slice_.biases};
-    backend_.dense_forward({.layer = slice_.name,
-                            .x = x,
-                            .w = {weight(), slice_.inputs, slice_.biases},
-                            .bias = bias(),
-                            .y = h,
-                            .x_density = x_density_});
+    pass.step.add(DenseForward{.x = x,
+                               .w = {weight(), slice_.inputs, slice_.biases},
+                               .bias = bias(),
+                               .y = h,
+                               .x_density = x_density_},
+                  slice_.name);
     const Matrix z = output(x.rows);
-    backend_.gaussian_sample({.h = h,
-                              .seed = pass.draw.seed,
-                              .step = pass.draw.step,
-                              .first_row = pass.draw.first_row,
-                              .mean_only = pass.draw.mean_only,
-                              .z = z,
-                              .kl = pass.draw.kl});
+    pass.step.add(GaussianSample{.h = h,
+                                 .seed = pass.draw.seed,
+                                 .step = pass.draw.step,
+                                 .first_row = pass.draw.first_row,
+                                 .mean_only = pass.draw.mean_only,
+                                 .z = z,
+                                 .kl = pass.draw.kl});
     return z;
   }
 
   void backward(BackwardPass& pass) override {
     const Matrix dh{distribution_gradient_.data(), x_.rows, slice_.biases};
-    backend_.gaussian_backward({.layer = slice_.name,
-                                .h = {distribution_.data(), x_.rows, slice_.biases},
-                                .dz = pass.gradient,
-                                .seed = pass.draw.seed,
-                                .step = pass.draw.step,
-                                .kl_scale = pass.objective.gradient_scale * pass.objective.beta,
-                                .warm_up_steps = pass.objective.warm_up_steps,
-                                .free_bits = pass.objective.free_bits,
-                                .dh = dh,
-                                .dbias = pass.gradients + slice_.bias,
-                                .kl_sum = pass.sums.kl});
-    pass.gradient = dh;
-    product_backward(x_, x_density_, weight(), pass.gradients + slice_.weight, pass);
+    pass.step.add(GaussianBackward{.h = {distribution_.data(), x_.rows, slice_.biases},
+                                   .dz = pass.gradient,
+                                   .seed = pass.draw.seed,
+                                   .step = pass.draw.step,
+                                   .kl_scale = pass.objective.gradient_scale * pass.objective.beta,
+                                   .warm_up_steps = pass.objective.warm_up_steps,
+                                   .free_bits = pass.objective.free_bits,
+                                   .dh = dh,
+                                   .dbias = bias_gradient(pass),
+                                   .kl_sum = pass.sums.kl},
+                  slice_.name);
+    const Matrix dx = input_gradient(x_.rows);
+    pass.step.add(
+        DenseBackward{.x = x_,
+                      .w = {weight(), slice_.inputs, slice_.biases},
+                      .dz = dh,
+                      .dw = {pass.gradients + slice_.weight, slice_.inputs, slice_.biases},
+                      .dx = dx,
+                      .x_density = x_density_},
+        slice_.name);
+    pass.gradient = dx;
   }
 
  private:
   DeviceArray<float> distribution_;
   DeviceArray<float> distribution_gradient_;
-  ConstMatrix x_;
+  Matrix x_;
   double x_density_ = 1;
 };
 

@@ -13,10 +13,10 @@ class DropoutLayer final : public Layer {
         index_(place.index),
         is_training_(place.is_training) {}
 
-  ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
+  Matrix forward(Matrix x, const ForwardPass& pass) override {
     if (!pass.is_training) return x;
     const Matrix y = output(x.rows);
-    backend_.dropout_forward({.layer = slice_.name, .mask = mask(pass.draw), .x = x, .y = y});
+    pass.step.add(DropoutForward{.mask = mask(pass.draw), .x = x, .y = y}, slice_.name);
     return y;
   }
 
@@ -26,8 +26,8 @@ class DropoutLayer final : public Layer {
 
   void backward(BackwardPass& pass) override {
     const Matrix dx = input_gradient(pass.gradient.rows);
-    backend_.dropout_backward(
-        {.layer = slice_.name, .mask = mask(pass.draw), .dy = pass.gradient, .dx = dx});
+    pass.step.add(DropoutBackward{.mask = mask(pass.draw), .dy = pass.gradient, .dx = dx},
+                  slice_.name);
     pass.gradient = dx;
   }
 

@@ -6,7 +6,7 @@
 
 #include "ae/layers.hpp"
 
-#include "backend/backend.hpp"
+#include "device/device.hpp"
 
 namespace ae {
 

@@ -12,49 +12,52 @@ class ConvolutionLayer final : public Layer {
       : Layer(place, /*owns_output=*/true),
         convolution_(geometry(spec, image_shape(slice_.input_shape, spec))),
         activation_(spec.activation),
-        reserve_(make_reserve(place, spec.activation)) {}
+        z_(make_saved_input(place, spec.activation)) {}
 
-  ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
+  Matrix forward(Matrix x, const ForwardPass& pass) override {
     x_ = x;
     const Matrix y = output(x.rows);
-    backend_.convolution_forward({.layer = slice_.name,
-                                  .convolution = convolution_,
-                                  .x = x,
-                                  .w = weight(),
-                                  .bias = pass.to_logits ? nullptr : bias(),
-                                  .activation = pass.to_logits ? Activation::identity : activation_,
-                                  .y = y,
-                                  .reserve = reserve_.data()});
+    pass.step.add(
+        ConvolutionForward{.convolution = convolution_,
+                           .x = x,
+                           .w = w(),
+                           .bias = pass.to_logits ? ConstMatrix{} : bias(),
+                           .activation = pass.to_logits ? Activation::identity : activation_,
+                           .y = y,
+                           .z = saved_input(z_, x.rows)},
+        slice_.name);
     return y;
   }
 
   void backward(BackwardPass& pass) override {
-    if (!pass.is_differentiated) {
-      backend_.activation_backward({.layer = slice_.name,
-                                    .activation = activation_,
-                                    .y = output(x_.rows),
-                                    .reserve = reserve_.data(),
-                                    .dy = pass.gradient,
-                                    .channels = slice_.biases,
-                                    .dbias = pass.gradients + slice_.bias});
+    if (!pass.from_logits) {
+      pass.step.add(ActivationBackward{.activation = activation_,
+                                       .y = output(x_.rows),
+                                       .z = saved_input(z_, x_.rows),
+                                       .dy = pass.gradient,
+                                       .channels = slice_.biases,
+                                       .dbias = bias_gradient(pass)},
+                    slice_.name);
     }
     const Matrix dx = input_gradient(x_.rows);
-    backend_.convolution_backward({.layer = slice_.name,
-                                   .convolution = convolution_,
-                                   .x = x_,
-                                   .w = weight(),
-                                   .dz = pass.gradient,
-                                   .dw = pass.gradients + slice_.weight,
-                                   .dx = dx});
+    pass.step.add(
+        ConvolutionBackward{.convolution = convolution_,
+                            .x = x_,
+                            .w = w(),
+                            .dz = pass.gradient,
+                            .dw = vector_of(pass.gradients + slice_.weight, slice_.weights),
+                            .dx = dx},
+        slice_.name);
     pass.gradient = dx;
-    pass.is_differentiated = false;
   }
 
  private:
+  [[nodiscard]] ConstMatrix w() const { return vector_of(weight(), slice_.weights); }
+
   Convolution convolution_;
   Activation activation_;
-  DeviceArray<std::byte> reserve_;
-  ConstMatrix x_;
+  DeviceArray<float> z_;  ///< where the activation's derivative needs it
+  Matrix x_;
 };
 
 class MaxPoolLayer final : public Layer {
@@ -64,29 +67,25 @@ class MaxPoolLayer final : public Layer {
         input_(image_shape(slice_.input_shape, spec)),
         size_(spec.size) {}
 
-  ConstMatrix forward(ConstMatrix x, const ForwardPass& /*pass*/) override {
+  Matrix forward(Matrix x, const ForwardPass& pass) override {
     x_ = x;
     const Matrix y = output(x.rows);
-    backend_.max_pool_forward(
-        {.layer = slice_.name, .input = input_, .size = size_, .x = x, .y = y});
+    pass.step.add(MaxPoolForward{.input = input_, .size = size_, .x = x, .y = y}, slice_.name);
     return y;
   }
 
   void backward(BackwardPass& pass) override {
     const Matrix dx = input_gradient(x_.rows);
-    backend_.max_pool_backward({.layer = slice_.name,
-                                .input = input_,
-                                .size = size_,
-                                .x = x_,
-                                .dy = pass.gradient,
-                                .dx = dx});
+    pass.step.add(
+        MaxPoolBackward{.input = input_, .size = size_, .x = x_, .dy = pass.gradient, .dx = dx},
+        slice_.name);
     pass.gradient = dx;
   }
 
  private:
   ImageShape input_;
   std::int64_t size_;
-  ConstMatrix x_;
+  Matrix x_;
 };
 
 class UpsampleLayer final : public Layer {
@@ -96,17 +95,17 @@ class UpsampleLayer final : public Layer {
         input_(image_shape(slice_.input_shape, spec)),
         factor_(spec.factor) {}
 
-  ConstMatrix forward(ConstMatrix x, const ForwardPass& /*pass*/) override {
+  Matrix forward(Matrix x, const ForwardPass& pass) override {
     const Matrix y = output(x.rows);
-    backend_.upsample_forward(
-        {.layer = slice_.name, .input = input_, .factor = factor_, .x = x, .y = y});
+    pass.step.add(UpsampleForward{.input = input_, .factor = factor_, .x = x, .y = y}, slice_.name);
     return y;
   }
 
   void backward(BackwardPass& pass) override {
     const Matrix dx = input_gradient(pass.gradient.rows);
-    backend_.upsample_backward(
-        {.layer = slice_.name, .input = input_, .factor = factor_, .dy = pass.gradient, .dx = dx});
+    pass.step.add(
+        UpsampleBackward{.input = input_, .factor = factor_, .dy = pass.gradient, .dx = dx},
+        slice_.name);
     pass.gradient = dx;
   }
 

@@ -3,13 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/backend.hpp"
+#include "device/device.hpp"
 #include "model/parameters.hpp"
+#include "step/step.hpp"
 
 namespace ae {
 
@@ -18,9 +18,9 @@ namespace ae {
 struct CodeDraw {
   bool mean_only = true;
   std::uint64_t seed = 0;
-  const std::int64_t* step = nullptr;
+  Tensor<const std::int64_t> step{};
   std::int64_t first_row = 0;
-  double* kl = nullptr;  ///< each row's; may be null
+  Tensor<double> kl{};  ///< each row's; may be left out
 };
 
 /// What a training step makes smaller, and by how much each part of it counts.
@@ -35,47 +35,47 @@ struct Objective {
 
 /// Sums that a step adds to, on the device.
 struct StepSums {
-  double* loss = nullptr;     ///< of the reconstruction
-  double* penalty = nullptr;  ///< of a sparse code, see SparsityBackward
-  double* kl = nullptr;       ///< of a Gaussian code, see GaussianBackward
+  Tensor<double> loss{};     ///< of the reconstruction
+  Tensor<double> penalty{};  ///< of a sparse code, see SparsityBackward
+  Tensor<double> kl{};       ///< of a Gaussian code, see GaussianBackward
 };
 
-/// One pass through the layers, first to last.
+/// One pass through the layers, first to last, as operations of a step.
 struct ForwardPass {
+  Step& step;
   const CodeDraw& draw;
   bool is_training = false;  ///< for layers that do something else then
   double x_density = 1;      ///< of the layer's input
-  bool to_logits = false;    ///< the layer is the last and leaves bias and activation to the loss
+  bool to_logits = false;    ///< the layer is the last: the loss has its bias and activation
 };
 
-/// One pass back. `gradient` is ∂loss/∂y of the layer whose turn it is, or, where
-/// `is_differentiated`, already ∂loss/∂z of its pre-activation, its bias gradient done.
+/// One pass back.
 struct BackwardPass {
+  Step& step;
   const Objective& objective;
   const CodeDraw& draw;
   const StepSums& sums;
   float* gradients = nullptr;  ///< of all trainable parameters, laid out as they are
-  Matrix gradient{};
-  bool is_differentiated = false;
+  Matrix gradient{};           ///< ∂loss/∂y of the layer whose turn it is
+  bool from_logits = false;    ///< it is the last, and the gradient that of its logits
 };
 
 class Layer;
 
 /// A layer's place in its network.
 struct LayerPlace {
-  Backend& backend;
+  Device& device;
   const Parameters& parameters;
   const LayerSlice& slice;
   std::uint32_t index = 0;  ///< from 0, encoder first
   std::int64_t max_rows = 0;
   bool is_training = false;
   bool is_last = false;
-  bool is_code = false;           ///< its output is the code, which may cost something
-  std::int64_t kept_largest = 0;  ///< of its output, by a top_k that follows; 0: all of it
-  Layer* below = nullptr;         ///< the one before, if a gradient must reach it
+  Layer* below = nullptr;  ///< the one before, if a gradient must reach it
 };
 
-/// A layer at work on batches of up to max_rows rows. It keeps what its backward pass needs.
+/// A layer at work on batches of up to max_rows rows: what it adds to a step. It owns the memory of
+/// its output, and of what its backward pass needs of the forward pass.
 class Layer {
  public:
   virtual ~Layer() = default;
@@ -83,18 +83,14 @@ class Layer {
   Layer& operator=(const Layer&) = delete;
 
   /// Returns the layer's output, which is good until the next forward pass.
-  virtual ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) = 0;
+  virtual Matrix forward(Matrix x, const ForwardPass& pass) = 0;
 
   /// The gradients of what the layer learns; then pass.gradient is of the layer below, if there is
   /// one to reach.
   virtual void backward(BackwardPass& pass) = 0;
 
-  /// After the backward passes of all layers: a tied one adds its ∂W to its mate's.
-  virtual void add_to_mate(float* /*gradients*/) const {}
-
-  [[nodiscard]] Matrix output(std::int64_t rows) const {
-    return {output_.data(), rows, slice_.units};
-  }
+  /// After the backward passes of all layers: a tied one adds its ∂W to its partner's.
+  virtual void finish_backward(const BackwardPass& /*pass*/) const {}
 
   /// About what fraction of its output is not zero, of an input of that density; 1 where nothing is
   /// known.
@@ -103,35 +99,32 @@ class Layer {
   /// Where the layer above puts ∂loss/∂y.
   [[nodiscard]] virtual Matrix gradient(std::int64_t rows) const;
 
-  /// What a dense layer above needs to take its input's gradient through this layer's activation
-  /// in the same operation; nothing where that must not be.
-  struct Activated {
-    Activation activation;
-    const void* reserve;
-    std::int64_t bias;  ///< offset
-  };
-  [[nodiscard]] virtual std::optional<Activated> activated(const Objective& /*objective*/) const {
-    return std::nullopt;
-  }
-
  protected:
   /// `owns_output`: with memory for an output and its gradient.
   Layer(const LayerPlace& place, bool owns_output);
 
+  [[nodiscard]] Matrix output(std::int64_t rows) const {
+    return {output_.data(), rows, slice_.units};
+  }
   [[nodiscard]] const float* weight() const { return parameters_.data() + slice_.weight; }
-  [[nodiscard]] const float* bias() const { return parameters_.data() + slice_.bias; }
+  [[nodiscard]] ConstMatrix bias() const {
+    return vector_of<const float>(parameters_.data() + slice_.bias, slice_.biases);
+  }
+  [[nodiscard]] Matrix bias_gradient(const BackwardPass& pass) const {
+    return vector_of(pass.gradients + slice_.bias, slice_.biases);
+  }
   /// Where ∂loss of the input goes: nowhere for the first layer that learns.
   [[nodiscard]] Matrix input_gradient(std::int64_t rows) const {
     return below_ == nullptr ? Matrix{} : below_->gradient(rows);
   }
-  [[nodiscard]] DeviceArray<std::byte> make_reserve(const LayerPlace& place,
+  /// Memory for an activation's inputs, where its backward pass needs them.
+  [[nodiscard]] DeviceArray<float> make_saved_input(const LayerPlace& place,
                                                     Activation activation) const;
-  /// For z = x·W + b, given pass.gradient = ∂loss/∂z: dw = ∂W, and ∂x through the activation below
-  /// where that can be done at once.
-  void product_backward(ConstMatrix x, double x_density, const float* w, float* dw,
-                        BackwardPass& pass) const;
+  [[nodiscard]] Matrix saved_input(const DeviceArray<float>& memory, std::int64_t rows) const {
+    return memory.data() == nullptr ? Matrix{} : Matrix{memory.data(), rows, slice_.units};
+  }
 
-  Backend& backend_;
+  Device& device_;
   const Parameters& parameters_;
   LayerSlice slice_;
   Layer* below_;

@@ -8,7 +8,7 @@
 
 #include "ae/error.hpp"
 
-#include "activations.hpp"
+#include "formulas/activations.hpp"
 #include "io/numbers.hpp"
 #include "model/geometry.hpp"
 #include "model/names.hpp"

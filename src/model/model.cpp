@@ -10,8 +10,8 @@
 
 #include "ae/error.hpp"
 
+#include "formulas/philox.hpp"
 #include "model/geometry.hpp"
-#include "philox.hpp"
 
 namespace ae {
 

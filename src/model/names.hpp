@@ -10,7 +10,7 @@
 
 #include "ae/error.hpp"
 
-#include "choice.hpp"
+#include "formulas/choice.hpp"
 
 namespace ae {
 

@@ -11,30 +11,32 @@ class NormLayer : public Layer {
   NormLayer(Activation activation, const LayerPlace& place, std::int64_t statistics)
       : Layer(place, /*owns_output=*/true),
         activation_(activation),
-        statistics_(backend_, place.is_training ? statistics : 0) {}
+        statistics_(device_, place.is_training ? statistics : 0) {}
 
-  /// LayerNormBackward or BatchNormBackward; the pass then goes on below.
+  /// LayerNormBackward or BatchNormBackward, but for its statistics; the pass then goes on below.
   template <typename Operation>
   [[nodiscard]] Operation gradients_of(BackwardPass& pass) const {
     const Matrix dy = pass.gradient;
     pass.gradient = input_gradient(x_.rows);
-    return {.layer = slice_.name,
-            .activation = activation_,
-            .channels = slice_.weights,
-            .x = x_,
-            .gamma = weight(),
-            .beta = bias(),
-            .y = output(x_.rows),
-            .statistics = statistics_.data(),
-            .dy = dy,
-            .dgamma = pass.gradients + slice_.weight,
-            .dbeta = pass.gradients + slice_.bias,
-            .dx = pass.gradient};
+    Operation op;
+    op.activation = activation_;
+    op.channels = slice_.weights;
+    op.x = x_;
+    op.gamma = gamma();
+    op.beta = bias();
+    op.y = output(x_.rows);
+    op.dy = dy;
+    op.dgamma = vector_of(pass.gradients + slice_.weight, slice_.weights);
+    op.dbeta = bias_gradient(pass);
+    op.dx = pass.gradient;
+    return op;
   }
+
+  [[nodiscard]] ConstMatrix gamma() const { return vector_of(weight(), slice_.weights); }
 
   Activation activation_;
   DeviceArray<float> statistics_;
-  ConstMatrix x_;
+  Matrix x_;
 };
 
 /// By each sample's own values: a mean and a scale for each of its groups of channels.
@@ -44,22 +46,29 @@ class LayerNormLayer final : public NormLayer {
       : NormLayer(spec.activation, place,
                   2 * place.max_rows * place.slice.units / place.slice.weights) {}
 
-  ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
+  Matrix forward(Matrix x, const ForwardPass& pass) override {
     x_ = x;
     const Matrix y = output(x.rows);
-    backend_.layer_norm_forward({.layer = slice_.name,
-                                 .activation = activation_,
-                                 .channels = slice_.weights,
-                                 .x = x,
-                                 .gamma = weight(),
-                                 .beta = bias(),
-                                 .y = y,
-                                 .statistics = pass.is_training ? statistics_.data() : nullptr});
+    pass.step.add(LayerNormForward{.activation = activation_,
+                                   .channels = slice_.weights,
+                                   .x = x,
+                                   .gamma = gamma(),
+                                   .beta = bias(),
+                                   .y = y,
+                                   .mean_rstd = pass.is_training ? mean_rstd() : Matrix{}},
+                  slice_.name);
     return y;
   }
 
   void backward(BackwardPass& pass) override {
-    backend_.layer_norm_backward(gradients_of<LayerNormBackward>(pass));
+    auto op = gradients_of<LayerNormBackward>(pass);
+    op.mean_rstd = mean_rstd();
+    pass.step.add(op, slice_.name);
+  }
+
+ private:
+  [[nodiscard]] Matrix mean_rstd() const {
+    return {statistics_.data(), x_.size() / slice_.weights, 2};
   }
 };
 
@@ -69,24 +78,30 @@ class BatchNormLayer final : public NormLayer {
   BatchNormLayer(const BatchNormSpec& spec, const LayerPlace& place)
       : NormLayer(spec.activation, place, place.slice.states) {}
 
-  ConstMatrix forward(ConstMatrix x, const ForwardPass& pass) override {
+  Matrix forward(Matrix x, const ForwardPass& pass) override {
     x_ = x;
     const Matrix y = output(x.rows);
-    backend_.batch_norm_forward({.layer = slice_.name,
-                                 .activation = activation_,
-                                 .channels = slice_.weights,
-                                 .x = x,
-                                 .gamma = weight(),
-                                 .beta = bias(),
-                                 .running = parameters_.data() + slice_.state,
-                                 .statistics = pass.is_training ? statistics_.data() : nullptr,
-                                 .y = y});
+    pass.step.add(
+        BatchNormForward{.activation = activation_,
+                         .channels = slice_.weights,
+                         .x = x,
+                         .gamma = gamma(),
+                         .beta = bias(),
+                         .running = {parameters_.data() + slice_.state, 2, slice_.weights},
+                         .mean_var = pass.is_training ? mean_var() : Matrix{},
+                         .y = y},
+        slice_.name);
     return y;
   }
 
   void backward(BackwardPass& pass) override {
-    backend_.batch_norm_backward(gradients_of<BatchNormBackward>(pass));
+    auto op = gradients_of<BatchNormBackward>(pass);
+    op.mean_var = mean_var();
+    pass.step.add(op, slice_.name);
   }
+
+ private:
+  [[nodiscard]] Matrix mean_var() const { return {statistics_.data(), 2, slice_.weights}; }
 };
 
 }  // namespace

@@ -2,11 +2,11 @@
 
 namespace ae {
 
-Parameters::Parameters(Backend& backend, const Model& model)
-    : backend_(backend),
+Parameters::Parameters(Device& device, const Model& model)
+    : device_(device),
       slices_(layer_slices(model.spec)),
       trainable_(trainable_floats(model.spec)),
-      values_(backend, parameter_floats(model.spec)) {
+      values_(device, parameter_floats(model.spec)) {
   values_.upload(model.parameters);
 }
 
@@ -14,8 +14,8 @@ void Parameters::take_statistics(const Parameters& other) {
   statistics_.resize(static_cast<std::size_t>(size() - trainable()));
   if (statistics_.empty()) return;
   const std::size_t bytes = statistics_.size() * sizeof(float);
-  backend_.download(statistics_.data(), other.data() + trainable(), bytes);
-  backend_.upload(data() + trainable(), statistics_.data(), bytes);
+  device_.download(statistics_.data(), other.data() + trainable(), bytes);
+  device_.upload(data() + trainable(), statistics_.data(), bytes);
 }
 
 }  // namespace ae

@@ -5,14 +5,14 @@
 
 #include "ae/model.hpp"
 
-#include "backend/backend.hpp"
+#include "device/device.hpp"
 
 namespace ae {
 
 /// A model's numbers on a device, in the layout of `layer_slices`.
 class Parameters {
  public:
-  Parameters(Backend& backend, const Model& model);
+  Parameters(Device& device, const Model& model);
 
   [[nodiscard]] const std::vector<LayerSlice>& slices() const { return slices_; }
   [[nodiscard]] float* data() const { return values_.data(); }
@@ -25,7 +25,7 @@ class Parameters {
   void take_statistics(const Parameters& other);
 
  private:
-  Backend& backend_;
+  Device& device_;
   std::vector<LayerSlice> slices_;
   std::int64_t trainable_;
   DeviceArray<float> values_;

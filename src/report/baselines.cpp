@@ -16,8 +16,8 @@
 
 #include "ae/error.hpp"
 
+#include "formulas/losses.hpp"
 #include "io/atomic_file.hpp"
-#include "losses.hpp"
 #include "report/principal_components.hpp"
 
 namespace ae::report {

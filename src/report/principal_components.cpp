@@ -16,8 +16,8 @@
 #include <omp.h>
 #include <sys/resource.h>
 
-#include "backend/blocked_signals.hpp"
-#include "backend/cpu/gemm.hpp"
+#include "device/blocked_signals.hpp"
+#include "device/cpu/gemm.hpp"
 
 namespace ae::report {
 

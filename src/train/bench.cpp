@@ -10,8 +10,9 @@
 #include <variant>
 #include <vector>
 
-#include "backend/backend.hpp"
-#include "backend/timing_backend.hpp"
+#include "device/device.hpp"
+#include "executors/make_device.hpp"
+#include "executors/timing_device.hpp"
 #include "train/evaluation.hpp"
 #include "train/trainer.hpp"
 
@@ -37,32 +38,31 @@ struct StageSamples {
 
 /// GFLOP/s on a product that every part of the device can be busy with and whose operands stay in
 /// cache: (4096, 256)·(256, 256). The best of many, since other programs only ever slow it down.
-double measure_gemm_rate(Backend& backend) {
+double measure_gemm_rate(Device& device) {
   constexpr std::int64_t kRows = 4096;
   constexpr std::int64_t kWidth = 256;
   constexpr int kRepeats = 50;
-  const DeviceArray<float> x(backend, kRows * kWidth);
-  const DeviceArray<float> w(backend, kWidth * kWidth);
-  const DeviceArray<float> y(backend, kRows * kWidth);
+  const DeviceArray<float> x(device, kRows * kWidth);
+  const DeviceArray<float> w(device, kWidth * kWidth);
+  const DeviceArray<float> y(device, kRows * kWidth);
   double best = std::numeric_limits<double>::infinity();
-  const std::unique_ptr<Backend> timing = make_timing_backend(
-      backend, [&](const TimedOperation& op) { best = std::min(best, op.seconds / op.flop); });
+  const std::unique_ptr<Device> timing = make_timing_device(
+      device, [&](const TimedOperation& op) { best = std::min(best, op.seconds / op.flop); });
   for (int i = 0; i < kRepeats; ++i) {
-    timing->dense_forward({.layer = {},
-                           .x = {x.data(), kRows, kWidth},
-                           .w = {w.data(), kWidth, kWidth},
-                           .y = {y.data(), kRows, kWidth}});
+    timing->run(DenseForward{.x = {x.data(), kRows, kWidth},
+                             .w = {w.data(), kWidth, kWidth},
+                             .y = {y.data(), kRows, kWidth}});
   }
   return 1e-9 / best;
 }
 
 /// The seconds of whole epochs, run as training runs them, after one to warm up.
 std::vector<double> time_epochs(const ModelSpec& spec, const Dataset& data,
-                                const TrainOptions& options, int repeats, Backend& backend) {
+                                const TrainOptions& options, int repeats, Device& device) {
   TrainOptions whole_epochs = options;
   whole_epochs.epochs = repeats + 1;
   Model model = Model::initialize(spec, options.seed);
-  const TrainResult trained = Trainer(backend, model, data, nullptr, whole_epochs).run();
+  const TrainResult trained = Trainer(device, model, data, nullptr, whole_epochs).run();
   std::vector<double> seconds;
   for (std::size_t i = 1; i < trained.epochs.size(); ++i) {
     seconds.push_back(trained.epochs[i].seconds);
@@ -81,14 +81,12 @@ bool has_convolution(const ModelSpec& spec) {
   });
 }
 
-/// The stages of full steps, in their order. Where an operation is repeated to be timed, `data`
-/// must be one batch: see make_timing_backend.
+/// The stages of a step, in their order; `data` are whole batches. Where an operation is repeated
+/// to be timed, they must be one batch: see make_timing_device.
 std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data,
-                                      const TrainOptions& options, Backend& backend) {
-  const std::int64_t batch = std::min(options.batch_size, data.rows());
+                                      const TrainOptions& options, Device& device) {
   std::vector<StageSamples> stages;
   const auto note = [&](const TimedOperation& op) {
-    if (op.rows != batch && op.rows != 0) return;  // the short last batch
     std::string name = op.layer.empty() ? std::string(op.stage)
                                         : std::string(op.layer) + " " + std::string(op.stage);
     auto found = std::find_if(stages.begin(), stages.end(),
@@ -98,9 +96,9 @@ std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data
     }
     found->seconds.push_back(op.seconds);
   };
-  const std::unique_ptr<Backend> timing = make_timing_backend(backend, note);
+  const std::unique_ptr<Device> timing = make_timing_device(device, note);
   TrainOptions timed = options;
-  timed.epochs = backend.is_asynchronous() ? kStageSamples : 1;
+  timed.epochs = device.is_asynchronous() ? kStageSamples : 1;
   timed.on_epoch = nullptr;
   Model model = Model::initialize(spec, options.seed);
   Trainer(*timing, model, data, nullptr, timed).run();
@@ -116,9 +114,9 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
   require_loss_fits(spec, data, options.loss);
   TrainOptions quiet = options;
   quiet.on_progress = nullptr;
-  // A backend of its own for each, so that none finds memory that another has taken.
+  // A device of its own for each, so that none finds memory that another has taken.
   const auto epochs_with = [&](const DeviceOptions& device) {
-    return time_epochs(spec, data, quiet, repeats, *make_backend(device));
+    return time_epochs(spec, data, quiet, repeats, *make_device(device));
   };
 
   BenchResult result;
@@ -156,16 +154,18 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
     result.epoch_seconds_max = *std::max_element(epochs.begin(), epochs.end());
   }
 
-  const std::unique_ptr<Backend> backend = make_backend(options.device);
-  result.device = backend->name();
-  const std::vector<StageSamples> stages =
-      backend->is_asynchronous() ? time_stages(spec, data.first(result.batch_size), quiet, *backend)
-                                 : time_stages(spec, data, quiet, *backend);
+  const std::unique_ptr<Device> device = make_device(options.device);
+  result.device = device->name();
+  const std::vector<StageSamples> stages = time_stages(
+      spec,
+      data.first(device->is_asynchronous() ? result.batch_size
+                                           : data.rows() / result.batch_size * result.batch_size),
+      quiet, *device);
   for (const StageSamples& stage : stages) {
     result.stages.push_back({stage.stage, median(stage.seconds), stage.gflop});
     result.step_seconds += result.stages.back().seconds;
   }
-  result.gemm_peak_gflops = measure_gemm_rate(*backend);
+  result.gemm_peak_gflops = measure_gemm_rate(*device);
   return result;
 }
 

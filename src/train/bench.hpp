@@ -8,7 +8,7 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/cuda/cuda_backend.hpp"
+#include "device/cuda/cuda_device.hpp"
 
 namespace ae {
 

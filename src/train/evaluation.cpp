@@ -12,19 +12,19 @@
 
 namespace ae {
 
-Evaluation::Evaluation(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
+Evaluation::Evaluation(Device& device, const ModelSpec& spec, const Parameters& parameters,
                        const Dataset& data, const EvaluationOptions& options)
-    : backend_(backend),
+    : device_(device),
       options_(options),
       row_size_(data.row_size()),
       density_(density_after(options.noise, data.density())),
-      data_(backend.make_resident(data)),
-      network_(backend, spec, parameters, std::min(kInferenceRows, data.rows()),
+      data_(device.make_resident(data)),
+      network_(device, spec, parameters, std::min(kInferenceRows, data.rows()),
                Network::Use::inference),
-      x_(backend, std::min(kInferenceRows, data.rows()) * data.row_size()),
-      noisy_(backend, options.noise.kind == Noise::none ? 0 : x_.size()),
-      device_sums_(backend, data.rows()),
-      device_kl_(backend, spec.is_variational() ? data.rows() : 0),
+      x_(device, std::min(kInferenceRows, data.rows()) * data.row_size()),
+      noisy_(device, options.noise.kind == Noise::none ? 0 : x_.size()),
+      device_sums_(device, data.rows()),
+      device_kl_(device, spec.is_variational() ? data.rows() : 0),
       sums_(static_cast<std::size_t>(device_sums_.size())),
       kl_(static_cast<std::size_t>(device_kl_.size())) {}
 
@@ -33,21 +33,24 @@ void Evaluation::sum_rows() {
   for (std::int64_t first = 0; first < rows; first += kInferenceRows) {
     const Matrix x{x_.data(), std::min(kInferenceRows, rows - first), row_size_};
     Matrix input = x;
-    backend_.gather_rows({.data = data_.get(), .first_row = first, .x = x});
+    step_.clear();
+    step_.add(GatherRows{.data = data_.get(), .first_row = first, .x = x});
     if (options_.noise.kind != Noise::none) {
       input.data = noisy_.data();
-      backend_.corrupt_batch({.noise = options_.noise,
-                              .seed = kEvaluationSeed,
-                              .first_row = first,
-                              .clean = x,
-                              .noisy = input});
+      step_.add(CorruptBatch{.noise = options_.noise,
+                             .seed = kEvaluationSeed,
+                             .first_row = first,
+                             .clean = x,
+                             .noisy = input});
     }
     const CodeDraw draw{.mean_only = false,
                         .seed = kEvaluationSeed,
                         .first_row = first,
-                        .kl = kl_.empty() ? nullptr : device_kl_.data() + first};
-    const Matrix logits = network_.run_to_logits(input, density_, draw);
-    network_.row_losses(logits, x, options_.loss, device_sums_.data() + first);
+                        .kl = kl_.empty() ? Tensor<double>{}
+                                          : Tensor<double>{device_kl_.data() + first, x.rows, 1}};
+    const Matrix logits = network_.run_to_logits(step_, input, density_, draw);
+    network_.row_losses(step_, logits, x, options_.loss, {device_sums_.data() + first, x.rows, 1});
+    device_.run(step_);
   }
   device_sums_.download(sums_);
   if (!kl_.empty()) device_kl_.download(kl_);

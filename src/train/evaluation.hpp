@@ -7,8 +7,9 @@
 #include "ae/infer.hpp"
 #include "ae/train.hpp"
 
-#include "backend/backend.hpp"
+#include "device/device.hpp"
 #include "model/network.hpp"
+#include "step/step.hpp"
 
 namespace ae {
 
@@ -22,7 +23,7 @@ inline constexpr std::uint64_t kEvaluationSeed = 0x6165;
 /// model after every epoch allocates nothing.
 class Evaluation {
  public:
-  Evaluation(Backend& backend, const ModelSpec& spec, const Parameters& parameters,
+  Evaluation(Device& device, const ModelSpec& spec, const Parameters& parameters,
              const Dataset& data, const EvaluationOptions& options);
 
   EvaluationResult run();
@@ -31,12 +32,13 @@ class Evaluation {
   /// Each row's Σ loss, and its KL divergence, of variational models.
   void sum_rows();
 
-  Backend& backend_;
+  Device& device_;
   EvaluationOptions options_;
   std::int64_t row_size_;
   double density_;
   std::unique_ptr<ResidentData> data_;
   Network network_;
+  Step step_;  ///< of a batch after the other
   DeviceArray<float> x_;
   DeviceArray<float> noisy_;
   DeviceArray<double> device_sums_;

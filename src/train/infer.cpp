@@ -9,7 +9,8 @@
 
 #include "ae/error.hpp"
 
-#include "backend/backend.hpp"
+#include "device/device.hpp"
+#include "executors/make_device.hpp"
 #include "model/network.hpp"
 #include "train/evaluation.hpp"
 
@@ -19,22 +20,24 @@ namespace {
 
 /// The outputs of layers first … last - 1 for every row of `data`.
 std::vector<float> run_layers(const Model& model, const Dataset& data, std::size_t first,
-                              std::size_t last, const DeviceOptions& device) {
-  const std::unique_ptr<Backend> backend = make_backend(device);
+                              std::size_t last, const DeviceOptions& on) {
+  const std::unique_ptr<Device> device = make_device(on);
   const std::int64_t batch = std::min(kInferenceRows, data.rows());
-  const Parameters parameters(*backend, model);
-  Network network(*backend, model.spec, parameters, batch, Network::Use::inference);
-  const DeviceArray<float> x_memory(*backend, batch * data.row_size());
-  const std::unique_ptr<ResidentData> resident = backend->make_resident(data);
+  const Parameters parameters(*device, model);
+  Network network(*device, model.spec, parameters, batch, Network::Use::inference);
+  const DeviceArray<float> x_memory(*device, batch * data.row_size());
+  const std::unique_ptr<ResidentData> resident = device->make_resident(data);
 
   std::vector<float> outputs;
   for (std::int64_t row = 0; row < data.rows(); row += batch) {
     const Matrix x{x_memory.data(), std::min(batch, data.rows() - row), data.row_size()};
-    backend->gather_rows({.data = resident.get(), .first_row = row, .x = x});
-    const ConstMatrix y = network.run(x, first, last);
+    Step step;
+    step.add(GatherRows{.data = resident.get(), .first_row = row, .x = x});
+    const Matrix y = network.run(step, x, first, last);
+    device->run(step);
     if (outputs.empty()) outputs.resize(static_cast<std::size_t>(data.rows() * y.cols));
-    backend->download(outputs.data() + row * y.cols, y.data,
-                      static_cast<std::size_t>(y.size()) * sizeof(float));
+    device->download(outputs.data() + row * y.cols, y.data,
+                     static_cast<std::size_t>(y.size()) * sizeof(float));
   }
   return outputs;
 }
@@ -49,14 +52,14 @@ EvaluationOptions evaluation_options(const TrainOptions& training) {
 }
 
 EvaluationResult evaluate(const Model& model, const Dataset& data, const EvaluationOptions& options,
-                          const DeviceOptions& device) {
+                          const DeviceOptions& on) {
   model.validate();
   require_fit(model.spec, data);
   require_in_range(options);
   require_loss_fits(model.spec, data, options.loss);
-  const std::unique_ptr<Backend> backend = make_backend(device);
-  const Parameters parameters(*backend, model);
-  return Evaluation(*backend, model.spec, parameters, data, options).run();
+  const std::unique_ptr<Device> device = make_device(on);
+  const Parameters parameters(*device, model);
+  return Evaluation(*device, model.spec, parameters, data, options).run();
 }
 
 CodeStatistics describe_codes(std::span<const float> codes, std::int64_t latent) {
@@ -90,14 +93,14 @@ CodeStatistics describe_codes(std::span<const float> codes, std::int64_t latent)
   return statistics;
 }
 
-std::vector<float> encode(const Model& model, const Dataset& data, const DeviceOptions& device) {
+std::vector<float> encode(const Model& model, const Dataset& data, const DeviceOptions& on) {
   model.validate();
   require_fit(model.spec, data);
   data.require_finite(false);
-  return run_layers(model, data, 0, model.spec.encoder.size(), device);
+  return run_layers(model, data, 0, model.spec.encoder.size(), on);
 }
 
-std::vector<float> decode(const Model& model, const Dataset& codes, const DeviceOptions& device) {
+std::vector<float> decode(const Model& model, const Dataset& codes, const DeviceOptions& on) {
   model.validate();
   require_rows(codes);
   if (codes.row_size() != model.spec.latent()) {
@@ -107,30 +110,31 @@ std::vector<float> decode(const Model& model, const Dataset& codes, const Device
                     codes.source(), codes.row_size(), model.spec.latent()));
   }
   codes.require_finite(false);
-  return run_layers(model, codes, model.spec.encoder.size(), model.spec.layers().size(), device);
+  return run_layers(model, codes, model.spec.encoder.size(), model.spec.layers().size(), on);
 }
 
-Dataset corrupt(const Dataset& data, const NoiseOptions& noise, const DeviceOptions& device) {
+Dataset corrupt(const Dataset& data, const NoiseOptions& noise, const DeviceOptions& on) {
   require_in_range(noise);
   require_rows(data);
   data.require_finite(false);
-  const std::unique_ptr<Backend> backend = make_backend(device);
-  const std::unique_ptr<ResidentData> resident = backend->make_resident(data);
-  const DeviceArray<float> memory(*backend, data.rows() * data.row_size());
+  const std::unique_ptr<Device> device = make_device(on);
+  const std::unique_ptr<ResidentData> resident = device->make_resident(data);
+  const DeviceArray<float> memory(*device, data.rows() * data.row_size());
   const Matrix x{memory.data(), data.rows(), data.row_size()};
-  backend->gather_rows({.data = resident.get(), .x = x});
-  backend->corrupt_batch({.noise = noise, .seed = kEvaluationSeed, .clean = x, .noisy = x});
+  Step step;
+  step.add(GatherRows{.data = resident.get(), .x = x});
+  step.add(CorruptBatch{.noise = noise, .seed = kEvaluationSeed, .clean = x, .noisy = x});
+  device->run(step);
   std::vector<float> values(static_cast<std::size_t>(x.size()));
   memory.download(values);
   return {data.source(), data.row_shape(), std::move(values)};
 }
 
-std::vector<float> reconstruct(const Model& model, const Dataset& data,
-                               const DeviceOptions& device) {
+std::vector<float> reconstruct(const Model& model, const Dataset& data, const DeviceOptions& on) {
   model.validate();
   require_fit(model.spec, data);
   data.require_finite(false);
-  return run_layers(model, data, 0, model.spec.layers().size(), device);
+  return run_layers(model, data, 0, model.spec.layers().size(), on);
 }
 
 }  // namespace ae

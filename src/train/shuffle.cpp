@@ -3,7 +3,7 @@
 #include <numeric>
 #include <utility>
 
-#include "philox.hpp"
+#include "formulas/philox.hpp"
 
 namespace ae {
 

@@ -10,10 +10,11 @@
 
 #include "ae/error.hpp"
 
-#include "backend/backend.hpp"
-#include "losses.hpp"
+#include "device/device.hpp"
+#include "executors/make_device.hpp"
+#include "formulas/losses.hpp"
+#include "formulas/optimizers.hpp"
 #include "model/names.hpp"
-#include "optimizers.hpp"
 #include "train/data_fit.hpp"
 #include "train/evaluation.hpp"
 #include "train/trainer.hpp"
@@ -182,8 +183,8 @@ TrainResult train(Model& model, const Dataset& training, const Dataset* validati
                   const TrainOptions& options) {
   require_trainable(model.spec, training, validation, options);
   model.validate();
-  const std::unique_ptr<Backend> backend = make_backend(options.device);
-  TrainResult result = Trainer(*backend, model, training, validation, options).run();
+  const std::unique_ptr<Device> device = make_device(options.device);
+  TrainResult result = Trainer(*device, model, training, validation, options).run();
   record_training(model, training, options, result);
   return result;
 }

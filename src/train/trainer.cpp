@@ -9,7 +9,7 @@
 
 #include "ae/error.hpp"
 
-#include "optimizers.hpp"
+#include "formulas/optimizers.hpp"
 #include "train/shuffle.hpp"
 
 namespace ae {
@@ -26,9 +26,9 @@ double seconds_since(Clock::time_point start) {
 
 }  // namespace
 
-Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const Dataset* validation,
+Trainer::Trainer(Device& device, Model& model, const Dataset& training, const Dataset* validation,
                  const TrainOptions& options)
-    : backend_(backend),
+    : device_(device),
       model_(model),
       options_(options),
       rows_(training.rows()),
@@ -36,57 +36,55 @@ Trainer::Trainer(Backend& backend, Model& model, const Dataset& training, const 
       steps_per_epoch_((rows_ + batch_ - 1) / batch_),
       density_(density_after(options.noise, training.density())),
       is_variational_(model.spec.is_variational()),
-      data_(backend.make_resident(training)),
+      data_(device.make_resident(training)),
       order_(static_cast<std::size_t>(rows_)),
-      permutation_(backend, rows_),
-      step_count_(backend, 1),
-      sums_(backend, 3),
-      x_(backend, batch_ * training.row_size()),
-      noisy_(backend, options.noise.kind == Noise::none ? 0 : x_.size()),
-      parameters_(backend, model),
-      gradients_(backend, parameters_.trainable()),
-      first_state_(backend,
+      permutation_(device, rows_),
+      step_count_(device, 1),
+      sums_(device, 3),
+      x_(device, batch_ * training.row_size()),
+      noisy_(device, options.noise.kind == Noise::none ? 0 : x_.size()),
+      parameters_(device, model),
+      gradients_(device, parameters_.trainable()),
+      first_state_(device,
                    optimizer_states(options.optimizer.kind) > 0 ? parameters_.trainable() : 0),
-      second_state_(backend,
+      second_state_(device,
                     optimizer_states(options.optimizer.kind) > 1 ? parameters_.trainable() : 0),
       learning_rate_(options, steps_per_epoch_),
-      network_(backend, model.spec, parameters_, batch_, Network::Use::training) {
+      network_(device, model.spec, parameters_, batch_, Network::Use::training) {
   if (!learning_rate_.is_constant()) {
     rates_.resize(static_cast<std::size_t>(steps_per_epoch_));
-    device_rates_ = DeviceArray<float>(backend, steps_per_epoch_);
+    device_rates_ = DeviceArray<float>(device, steps_per_epoch_);
   }
-  if (options.clip_norm > 0) clip_scale_ = DeviceArray<float>(backend, 1);
-  if (options.ema_decay > 0) average_.emplace(backend, model);
+  if (options.clip_norm > 0) clip_scale_ = DeviceArray<float>(device, 1);
+  if (options.ema_decay > 0) average_.emplace(device, model);
   if (validation != nullptr) {
-    validation_.emplace(backend, model.spec, outcome(), *validation, evaluation_options(options));
+    validation_.emplace(device, model.spec, outcome(), *validation, evaluation_options(options));
   }
-  full_step_ = backend.record([this] { step(batch_); });
+  full_step_ = device.compile(step(batch_));
   const std::int64_t remainder = rows_ % batch_;
-  if (remainder != 0) last_step_ = backend.record([this, remainder] { step(remainder); });
+  if (remainder != 0) last_step_ = device.compile(step(remainder));
 }
 
-void Trainer::step(std::int64_t rows) {
+Step Trainer::step(std::int64_t rows) {
+  Step step;
   const Matrix x{x_.data(), rows, data_->row_size()};
+  const Tensor<std::int64_t> count = step_count_.tensor();
   const auto scale =
       static_cast<float>(1 / loss_divisor(options_.reduction, rows, data_->row_size()));
 
-  backend_.gather_batch({.data = data_.get(),
-                         .permutation = permutation_.data(),
-                         .step = step_count_.data(),
-                         .steps_per_epoch = steps_per_epoch_,
-                         .batch_size = batch_,
-                         .x = x});
-  ConstMatrix input = x;
+  step.add(GatherBatch{.data = data_.get(),
+                       .permutation = permutation_.tensor(),
+                       .step = count,
+                       .steps_per_epoch = steps_per_epoch_,
+                       .batch_size = batch_,
+                       .x = x});
+  Matrix input = x;
   if (options_.noise.kind != Noise::none) {
-    const Matrix noisy{noisy_.data(), rows, x.cols};
-    backend_.corrupt_batch({.noise = options_.noise,
-                            .seed = options_.seed,
-                            .step = step_count_.data(),
-                            .clean = x,
-                            .noisy = noisy});
-    input = noisy;
+    input.data = noisy_.data();
+    step.add(CorruptBatch{
+        .noise = options_.noise, .seed = options_.seed, .step = count, .clean = x, .noisy = input});
   }
-  const CodeDraw draw{.mean_only = false, .seed = options_.seed, .step = step_count_.data()};
+  const CodeDraw draw{.mean_only = false, .seed = options_.seed, .step = count};
   const Objective objective{
       .loss = options_.loss,
       .gradient_scale = scale,
@@ -95,27 +93,29 @@ void Trainer::step(std::int64_t rows) {
       .warm_up_steps = std::llround(static_cast<double>(options_.variational.warm_up_epochs) *
                                     static_cast<double>(steps_per_epoch_)),
       .free_bits = options_.variational.free_bits};
-  const Matrix logits = network_.run_to_logits(input, density_, draw);
-  network_.backward(logits, x, objective, draw, gradients_.data(),
-                    {.loss = sums_.data(), .penalty = sums_.data() + 2, .kl = sums_.data() + 1});
+  const Matrix logits = network_.run_to_logits(step, input, density_, draw);
+  network_.backward(step, logits, x, objective, draw, gradients_.data(),
+                    {.loss = scalar_of(sums_.data()),
+                     .penalty = scalar_of(sums_.data() + 2),
+                     .kl = scalar_of(sums_.data() + 1)});
   if (options_.clip_norm > 0) {
-    backend_.clip_scale({.gradients = gradients_.data(),
-                         .count = parameters_.trainable(),
-                         .max_norm = options_.clip_norm,
-                         .scale = clip_scale_.data()});
+    step.add(ClipScale{.gradients = gradients_.tensor(),
+                       .max_norm = options_.clip_norm,
+                       .scale = clip_scale_.tensor()});
   }
-  backend_.optimizer_step({.options = options_.optimizer,
-                           .parameters = parameters_.data(),
-                           .gradients = gradients_.data(),
-                           .first = first_state_.data(),
-                           .second = second_state_.data(),
-                           .count = parameters_.trainable(),
-                           .step = step_count_.data(),
-                           .learning_rates = device_rates_.data(),
-                           .steps_per_epoch = steps_per_epoch_,
-                           .gradient_scale = clip_scale_.data(),
-                           .average = average_ ? average_->data() : nullptr,
-                           .average_decay = options_.ema_decay});
+  step.add(OptimizerStep{
+      .options = options_.optimizer,
+      .parameters = vector_of(parameters_.data(), parameters_.trainable()),
+      .gradients = gradients_.tensor(),
+      .first = first_state_.tensor(),
+      .second = second_state_.tensor(),
+      .step = count,
+      .learning_rates = device_rates_.tensor(),
+      .steps_per_epoch = steps_per_epoch_,
+      .gradient_scale = clip_scale_.tensor(),
+      .average = average_ ? vector_of(average_->data(), parameters_.trainable()) : Matrix{},
+      .average_decay = options_.ema_decay});
+  return step;
 }
 
 void Trainer::store() {
@@ -137,7 +137,7 @@ auto Trainer::call(const Function& function, const Arguments&... arguments) {
 
 TrainResult Trainer::run() {
   TrainResult result;
-  result.device = backend_.name();
+  result.device = device_.name();
   const Clock::time_point start = Clock::now();
   if (options_.epochs > 0) shuffle_rows(options_.seed, 1, order_);
 
@@ -177,7 +177,7 @@ void Trainer::require_finite(const EpochResult& epoch) const {
 
 bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   const Clock::time_point start = Clock::now();
-  const Range range(backend_, fmt::format("epoch {}", epoch));
+  const Range range(device_, fmt::format("epoch {}", epoch));
   permutation_.upload(order_);
   if (learning_rate_.fill(epoch, rates_)) device_rates_.upload(rates_);
   sums_.clear();
@@ -186,15 +186,16 @@ bool Trainer::run_epoch(std::int64_t epoch, EpochResult& result) {
   for (std::int64_t step = 0; step < steps_per_epoch_; ++step) {
     const bool is_short = last_step_ && step + 1 == steps_per_epoch_;
     {
-      const Range step_range(backend_, "step");
-      (is_short ? last_step_ : full_step_)->replay();
+      const Range step_range(device_, "step");
+      (is_short ? last_step_ : full_step_)->replay(1);
     }
     if (call(options_.stop_requested)) return false;
     if (options_.on_progress) {
       const double seconds = seconds_since(start);
       if (seconds < next_report) continue;
       next_report = seconds + kProgressInterval;
-      report_progress(epoch, (step + 1) * batch_, seconds);
+      const std::int64_t done = std::max(step + 1 - device_.steps_ahead(), std::int64_t{0});
+      report_progress(epoch, done * batch_, seconds);
     }
   }
 
@@ -226,7 +227,7 @@ void Trainer::report_progress(std::int64_t epoch, std::int64_t samples, double s
        StepProgress{.epoch = epoch,
                     .samples_done = samples,
                     .samples = rows_,
-                    .running_loss = backend_.peek(sums_.data()) /
+                    .running_loss = device_.peek(sums_.data()) /
                                     loss_divisor(options_.reduction, samples, data_->row_size()),
                     .seconds = seconds});
 }

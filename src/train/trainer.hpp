@@ -7,18 +7,18 @@
 
 #include "ae/train.hpp"
 
-#include "backend/backend.hpp"
+#include "device/device.hpp"
 #include "model/network.hpp"
 #include "train/evaluation.hpp"
 #include "train/learning_rate.hpp"
 
 namespace ae {
 
-/// One training: a model, its data and its optimiser's state on a device. The step is recorded once
+/// One training: a model, its data and its optimiser's state on a device. The step is compiled once
 /// and replayed for every batch; the batch is chosen by the device's own step counter.
 class Trainer {
  public:
-  Trainer(Backend& backend, Model& model, const Dataset& training, const Dataset* validation,
+  Trainer(Device& device, Model& model, const Dataset& training, const Dataset* validation,
           const TrainOptions& options);
 
   /// Trains to the end or until stopped, and leaves the numbers in the model; also when one of the
@@ -27,7 +27,7 @@ class Trainer {
 
  private:
   /// What one step does, for a batch of `rows`.
-  void step(std::int64_t rows);
+  [[nodiscard]] Step step(std::int64_t rows);
   /// What is validated and becomes the model: the weights, or their average.
   [[nodiscard]] const Parameters& outcome() const { return average_ ? *average_ : parameters_; }
   /// Leaves the numbers as they are now in the model.
@@ -44,7 +44,7 @@ class Trainer {
   void require_finite(const EpochResult& epoch) const;
   void report_progress(std::int64_t epoch, std::int64_t samples, double seconds);
 
-  Backend& backend_;
+  Device& device_;
   Model& model_;
   const TrainOptions& options_;
   std::int64_t rows_;
@@ -71,8 +71,8 @@ class Trainer {
   DeviceArray<float> clip_scale_;  ///< one, where gradients are clipped
   Network network_;
   std::optional<Evaluation> validation_;
-  std::unique_ptr<RecordedStep> full_step_;
-  std::unique_ptr<RecordedStep> last_step_;  ///< of an epoch, where its batch is shorter
+  std::unique_ptr<Program> full_step_;
+  std::unique_ptr<Program> last_step_;  ///< of an epoch, where its batch is shorter
 };
 
 }  // namespace ae

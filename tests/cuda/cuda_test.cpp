@@ -19,17 +19,17 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "backend/backend.hpp"
-#include "backend/cuda/blas.hpp"
-#include "backend/cuda/cuda_backend.hpp"
+#include "device/cuda/blas.hpp"
+#include "device/cuda/cuda_device.hpp"
+#include "device/device.hpp"
 #if AE_HAS_CUDNN
-#include "backend/cuda/dnn.hpp"
-#include "backend/cuda/dnn_convolution.hpp"
+#include "device/cuda/dnn.hpp"
+#include "device/cuda/dnn_convolution.hpp"
 #endif
-#include "backend/cuda/handles.hpp"
-#include "backend/cuda/memory.hpp"
-#include "backend/cuda/upload.hpp"
 #include "cuda/calls.hpp"
+#include "device/cuda/handles.hpp"
+#include "device/cuda/memory.hpp"
+#include "device/cuda/upload.hpp"
 #include "error_message.hpp"
 #include "guarded.hpp"
 #include "kernels.hpp"
@@ -269,16 +269,16 @@ TEST_F(CudaTest, StreamedDataTrainTheSameModel) {
 }
 
 TEST_F(CudaTest, MemoryHasTheLimitThatItIsGiven) {
-  const std::unique_ptr<Backend> backend = make_backend({.device = "cuda", .gpu_memory = 100});
+  const std::unique_ptr<Device> device = make_device({.device = "cuda", .gpu_memory = 100});
   {
-    const DeviceArray<float> fits(*backend, 8 << 20);
+    const DeviceArray<float> fits(*device, 8 << 20);
     const std::string message =
-        error_of([&] { static_cast<void>(backend->allocate(std::size_t{5} << 20U)); });
+        error_of([&] { static_cast<void>(device->allocate(std::size_t{5} << 20U)); });
     EXPECT_TRUE(says(message, "5.0 MiB"));
     EXPECT_TRUE(says(message, "of 100.0 MiB"));
     EXPECT_TRUE(says(message, "--gpu-memory"));
   }
-  const DeviceArray<float> fits_again(*backend, 8 << 20);  // what is freed can be had again
+  const DeviceArray<float> fits_again(*device, 8 << 20);  // what is freed can be had again
 }
 
 TEST_F(CudaTest, ErrorsNameCallPlaceAndCure) {
@@ -290,7 +290,7 @@ TEST_F(CudaTest, ErrorsNameCallPlaceAndCure) {
   EXPECT_TRUE(says(message, "AE_CUDA_ARCHITECTURES"));
   EXPECT_TRUE(says(error_of([] { cuda::check(CUBLAS_STATUS_NOT_SUPPORTED, "cublasGemmEx"); }),
                    "CUBLAS_STATUS_NOT_SUPPORTED"));
-  EXPECT_TRUE(says(error_of([] { make_backend({.device = "cuda:99"}); }), "there is no GPU 99"));
+  EXPECT_TRUE(says(error_of([] { make_device({.device = "cuda:99"}); }), "there is no GPU 99"));
 }
 
 // ── Second opinions ─────────────────────────────────────────────────────────────────────────────

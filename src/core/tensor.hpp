@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace ae {
+
+/// A row-major array in a device's memory, contiguous: a view that owns nothing. Without data it
+/// stands for an operand that is not there.
+template <typename T>
+struct Tensor {
+  T* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+
+  [[nodiscard]] std::int64_t size() const { return rows * cols; }
+  [[nodiscard]] bool exists() const { return data != nullptr; }
+
+  operator Tensor<const T>() const  // NOLINT(google-explicit-constructor): as T* to const T*
+      requires(!std::is_const_v<T>) {
+    return {data, rows, cols};
+  }
+};
+
+using Matrix = Tensor<float>;
+using ConstMatrix = Tensor<const float>;
+
+/// `size` numbers, as one row; no operand where `data` is null.
+template <typename T>
+Tensor<T> vector_of(T* data, std::int64_t size) {
+  return {data, 1, size};
+}
+
+/// A single number.
+template <typename T>
+Tensor<T> scalar_of(T* data) {
+  return {data, 1, 1};
+}
+
+}  // namespace ae

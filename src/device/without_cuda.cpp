@@ -1,0 +1,32 @@
+#include "ae/error.hpp"
+
+#include "device/device.hpp"
+#include "device/cuda/cuda_device.hpp"
+
+namespace ae {
+
+std::vector<DeviceInfo> list_cuda_devices() {
+  return {{"cuda", "NVIDIA GPU", false,
+           "this build has no CUDA backend (CUDA was not found, or AE_CUDA was OFF, when it was "
+           "built)"}};
+}
+
+bool has_cudnn() {
+  return false;
+}
+
+std::unique_ptr<Device> make_cuda_device(int /*index*/, const DeviceOptions& /*options*/) {
+  throw Error("this build has no CUDA backend, build it with -DAE_CUDA=ON where CUDA's nvcc is");
+}
+
+std::vector<LibraryVersion> list_cuda_libraries() {
+  return {};
+}
+
+std::vector<VariantTime> time_cuda_variants(const DeviceOptions& /*options*/,
+                                            std::int64_t /*batch*/, std::int64_t /*inputs*/,
+                                            std::int64_t /*units*/) {
+  return {};
+}
+
+}  // namespace ae
