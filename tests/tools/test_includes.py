@@ -1,0 +1,70 @@
+"""Dependencies point down only: what a file includes lies in its own folder or in one below."""
+
+import pathlib
+import re
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+# Lowest first. Folders on one line know nothing of each other.
+FLOORS = [
+    ["include/ae"],
+    ["src/core", "src/io"],
+    ["kernels", "src/data"],
+    ["src/step"],
+    ["src/device"],
+    ["src/executors"],
+    ["src/model"],
+    ["src/train"],
+    ["src/report"],
+    ["src/cli"],
+]
+FLOOR = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}
+
+# The whole of a training or a model: nothing below the layers may know it.
+TALL = {"ae/train.hpp", "ae/model.hpp", "ae/infer.hpp", "ae/ae.hpp"}
+LOW = ["kernels", "src/core", "src/step", "src/device", "src/executors"]
+
+
+def folder_of(path):
+    for folder in FLOOR:
+        if path.is_relative_to(ROOT / folder):
+            return folder
+    return None
+
+
+def includes():
+    """(file, what it includes, as a path of this project)"""
+    for top in ("include", "kernels", "src"):
+        for path in sorted((ROOT / top).rglob("*")):
+            if path.suffix not in (".hpp", ".cpp", ".cu", ".cuh"):
+                continue
+            for name in re.findall(r'^#include "([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE):
+                for root in ("include", "src", "kernels"):
+                    if (ROOT / root / name).exists():
+                        yield path, name, ROOT / root / name
+                        break
+
+
+class IncludesTest(unittest.TestCase):
+    def test_point_down(self):
+        seen = 0
+        for path, name, target in includes():
+            here, there = folder_of(path), folder_of(target)
+            if here is None or here == there:
+                continue
+            seen += 1
+            with self.subTest(file=str(path.relative_to(ROOT)), includes=name):
+                self.assertIsNotNone(there, "it lies in a folder that has no floor, see FLOORS")
+                self.assertLess(FLOOR[there], FLOOR[here], f"{here} must not know {there}")
+        self.assertGreater(seen, 300, "hardly any includes were found")
+
+    def test_know_no_training_below_the_layers(self):
+        for path, name, _ in includes():
+            if folder_of(path) in LOW:
+                with self.subTest(file=str(path.relative_to(ROOT))):
+                    self.assertNotIn(name, TALL)
+
+
+if __name__ == "__main__":
+    unittest.main()
