@@ -54,8 +54,8 @@ std::optional<Op> fused(const Operation& /*first*/, const Op& /*next*/) {
 
 }  // namespace
 
-Step fuse(const Step& step) {
-  Step result;
+void fuse(const Step& step, Step& result) {
+  result.clear();
   std::optional<Node> last;
   for (const Node& node : step.nodes()) {
     if (last) {
@@ -69,6 +69,11 @@ Step fuse(const Step& step) {
     last = node;
   }
   if (last) result.add(last->op, last->layer);
+}
+
+Step fuse(const Step& step) {
+  Step result;
+  fuse(step, result);
   return result;
 }
 

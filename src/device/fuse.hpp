@@ -9,5 +9,7 @@ namespace ae {
 ///   DenseBackward, ActivationBackward of the dense layer below                → DenseBackward
 /// Each takes the place of the first of those that it replaces.
 [[nodiscard]] Step fuse(const Step& step);
+/// The same into a step whose memory is used again.
+void fuse(const Step& step, Step& fused);
 
 }  // namespace ae

@@ -1,5 +1,9 @@
 #include "cuda/calls.hpp"
 
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
 #include <cuda_runtime_api.h>
 
 namespace {
@@ -7,12 +11,19 @@ namespace {
 ae::test::CudaCalls calls;  // the tests call CUDA from one thread
 std::vector<std::size_t> graphs;
 
+int done = 0;  // launches that the host has waited for
+int most_ahead = 0;
+std::unordered_map<cudaEvent_t, int> launches_before;  // events, when they were recorded
+
 }  // namespace
 
 namespace ae::test {
 
 CudaCalls cuda_calls() {
   return calls;
+}
+int most_launches_ahead() {
+  return std::exchange(most_ahead, 0);
 }
 std::vector<std::size_t> graph_sizes() {
   return graphs;
@@ -52,10 +63,34 @@ AE_COUNT(copies, cudaMemsetAsync, (void* memory, int value, std::size_t bytes, c
          (memory, value, bytes, stream))
 
 AE_COUNT(synchronizations, cudaDeviceSynchronize, (), ())
-AE_COUNT(synchronizations, cudaStreamSynchronize, (cudaStream_t stream), (stream))
-AE_COUNT(synchronizations, cudaEventSynchronize, (cudaEvent_t event), (event))
 
-AE_COUNT(launches, cudaGraphLaunch, (cudaGraphExec_t graph, cudaStream_t stream), (graph, stream))
+cudaError_t __real_cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t __wrap_cudaStreamSynchronize(cudaStream_t stream) {
+  ++calls.synchronizations;
+  done = calls.launches;
+  return __real_cudaStreamSynchronize(stream);
+}
+
+cudaError_t __real_cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t __wrap_cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  launches_before[event] = calls.launches;
+  return __real_cudaEventRecord(event, stream);
+}
+
+cudaError_t __real_cudaEventSynchronize(cudaEvent_t event);
+cudaError_t __wrap_cudaEventSynchronize(cudaEvent_t event) {
+  ++calls.synchronizations;
+  done = std::max(done, launches_before[event]);
+  return __real_cudaEventSynchronize(event);
+}
+
+cudaError_t __real_cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream);
+cudaError_t __wrap_cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  ++calls.launches;
+  most_ahead = std::max(most_ahead, calls.launches - done);
+  return __real_cudaGraphLaunch(graph, stream);
+}
+
 #if CUDART_VERSION >= 13000  // what nvcc makes of <<<>>>
 AE_COUNT(kernels, __cudaLaunchKernel,
          (cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments, std::size_t shared,

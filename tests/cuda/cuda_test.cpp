@@ -31,6 +31,7 @@
 #include "device/cuda/memory.hpp"
 #include "device/cuda/upload.hpp"
 #include "error_message.hpp"
+#include "executors/make_device.hpp"
 #include "guarded.hpp"
 #include "kernels.hpp"
 #include "numbers.hpp"
@@ -123,6 +124,23 @@ TEST_F(CudaTest, AnEpochIsGraphLaunchesAndNothingElse) {
       }
     }
   }
+}
+
+/// However short its steps are: so a stop takes effect soon, and progress is of steps that are done.
+TEST_F(CudaTest, TheHostIsNeverManyStepsAhead) {
+  const Dataset rows = random_images(1201, {28, 28}, 1);
+  TrainOptions options;
+  options.batch_size = 4;
+  options.epochs = 1;
+  options.device = {.device = "cuda"};
+  Model model = Model::initialize(dense_autoencoder({28, 28}, {8}), 1);
+  static_cast<void>(test::most_launches_ahead());
+  const CudaCalls before = test::cuda_calls();
+  train(model, rows, nullptr, options);
+  const CudaCalls made = test::cuda_calls() - before;
+  EXPECT_EQ(made.launches, 301);
+  EXPECT_LE(test::most_launches_ahead(), kMaxStepsAhead);
+  EXPECT_LE(made.synchronizations, 301 / (kMaxStepsAhead / 2) + 10) << "it waits too often";
 }
 
 /// A schedule's learning rates come with the order of rows, where they are others than before; no

@@ -87,19 +87,19 @@ class CpuDevice final : public Device {
 
   [[nodiscard]] std::unique_ptr<Program> compile(const Step& step) override {
     cpu::Schedule schedule;
-    add(step, schedule);
+    add(fuse(step), schedule);
     return std::make_unique<ScheduledProgram>(std::move(schedule), pool_, kernels_);
   }
   void run(const Step& step) override {
+    fuse(step, fused_);
     schedule_.clear();
-    add(step, schedule_);
+    add(fused_, schedule_);
     schedule_.run(pool_, kernels_);
   }
 
  private:
   static void add(const Step& step, cpu::Schedule& schedule) {
-    const Step fused = fuse(step);
-    for (const Node& node : fused.nodes()) {
+    for (const Node& node : step.nodes()) {
       std::visit([&](const auto& op) { schedule.add(op); }, node.op);
     }
   }
@@ -110,7 +110,9 @@ class CpuDevice final : public Device {
 
   cpu::ThreadPool pool_;
   const cpu::VectorKernels& kernels_;
-  cpu::Schedule schedule_;  ///< of steps that run once: keeps its memory
+  // Of steps that run once; they keep their memory.
+  Step fused_;
+  cpu::Schedule schedule_;
 };
 
 std::string read_cpu_model() {
