@@ -26,10 +26,10 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "device/device.hpp"
-#include "executors/checked_output.hpp"
 #include "device/cpu/cpu_device.hpp"
+#include "device/device.hpp"
 #include "error_message.hpp"
+#include "executors/checked_output.hpp"
 #include "guarded.hpp"
 #include "numbers.hpp"
 #include "train/trainer.hpp"
@@ -181,9 +181,9 @@ TEST(CompareDevice, FindsAMistakeInAnyOutputAndLetsItSpreadToNoOther) {
   for (const std::string_view output :
        {"gather x", "gather rows x", "encoder.1 forward y", "decoder.1 forward y",
         "decoder.0 backward dw", "decoder.0 backward dx", "decoder.0 backward dbias below",
-        "encoder.0 backward dw", "loss dz", "loss dbias", "loss sum", "row losses sums", "clip scale",
-        "update parameters", "update first state", "update second state", "update average",
-        "update step"}) {
+        "encoder.0 backward dw", "loss dz", "loss dbias", "loss sum", "row losses sums",
+        "clip scale", "update parameters", "update first state", "update second state",
+        "update average", "update step"}) {
     SCOPED_TRACE(output);
     const CheckedTraining training = checked_training(std::make_unique<MistakenDevice>(
         Mistake{.output = std::string(output), .call = 2, .value = 1000}));
@@ -204,8 +204,8 @@ TEST(CompareDevice, FindsAMistakeInAnyOutputAndLetsItSpreadToNoOther) {
 
 TEST(CompareDevice, SaysWhereInAMatrixTheMistakeIs) {
   constexpr std::int64_t kUnits = 12;
-  const CheckedTraining training = checked_training(std::make_unique<MistakenDevice>(
-      Mistake{.output = "encoder.0 forward y", .call = 3, .element = 7 * kUnits + 4, .value = -50}));
+  const CheckedTraining training = checked_training(std::make_unique<MistakenDevice>(Mistake{
+      .output = "encoder.0 forward y", .call = 3, .element = 7 * kUnits + 4, .value = -50}));
   const CheckedOutput& worst = training.outputs.front();
   EXPECT_EQ(worst.name, "encoder.0 forward y");
   EXPECT_EQ(worst.call, 3);
@@ -276,9 +276,7 @@ TEST(CompareDevice, OperationsWorkWithinBlocks) {
     const test::Floats x(*check, std::array{1.0F, 2.0F});
     const test::Floats w(*check, std::array{1.0F, 0.0F, 0.0F, 4.0F});
     const test::Floats y(*check, 4);
-    check->run(DenseForward{.x = x.matrix(2, 1),
-                          .w = {w.data() + 2, 1, 2},
-                          .y = y.matrix(2, 2)},
+    check->run(DenseForward{.x = x.matrix(2, 1), .w = {w.data() + 2, 1, 2}, .y = y.matrix(2, 2)},
                "encoder.0");
     EXPECT_EQ(y.read(), (std::vector<float>{0, 4, 0, 8}));
   }
@@ -298,9 +296,8 @@ TEST(CompareDevice, EmptyBlocksAreBlocks) {
   const DeviceArray<float> second(*check, 0);
   EXPECT_NE(first.data(), second.data());
   EXPECT_NO_THROW(first.download({}));
-  EXPECT_NO_THROW(check->run(DenseForward{.x = {first.data(), 0, 3},
-                                        .w = {second.data(), 3, 0},
-                                        .y = {first.data(), 0, 0}}));
+  EXPECT_NO_THROW(check->run(DenseForward{
+      .x = {first.data(), 0, 3}, .w = {second.data(), 3, 0}, .y = {first.data(), 0, 0}}));
 }
 
 TEST(CompareDevice, RefusesMemoryThatIsNotAllocated) {

@@ -12,10 +12,10 @@
 
 #include "ae/device.hpp"
 
-#include "device/device.hpp"
-#include "executors/make_device.hpp"
 #include "device/cpu/vector_kernels.hpp"
 #include "device/cuda/cuda_device.hpp"
+#include "device/device.hpp"
+#include "executors/make_device.hpp"
 #include "oracle.hpp"
 
 namespace ae::test {

@@ -6,10 +6,10 @@
 // Traffic: 12 bytes an element, 8 read and 4 written.
 // Besides, a column has 8 of partial sums for each block that crosses it, and 4 of sums.
 
-#include "formulas/activations.hpp"
 #include "common/column_sums.cuh"
-#include "kernels.hpp"
 #include "common/pack.cuh"
+#include "formulas/activations.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -7,9 +7,9 @@
 // Traffic: 8 bytes an element, 4 read and 4 written.
 // The bias is not counted; z, where it is kept, is 4 more.
 
+#include "common/pack.cuh"
 #include "formulas/activations.hpp"
 #include "kernels.hpp"
-#include "common/pack.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -7,11 +7,11 @@
 //
 // Traffic: 8 bytes a value, 4 read and 4 written.
 
-#include "kernels.hpp"
+#include "common/pack.cuh"
 #include "formulas/noise.hpp"
 #include "formulas/normal.hpp"
-#include "common/pack.cuh"
 #include "formulas/philox.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -7,8 +7,8 @@
 // Traffic: 5 bytes an element of bytes or 8 of floats, 4 of them written.
 // A row's index is not counted.
 
-#include "kernels.hpp"
 #include "common/pack.cuh"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

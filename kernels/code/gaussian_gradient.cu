@@ -8,10 +8,10 @@
 // of its divergences' sum where that decides; a block has 16 of divergence.
 
 #include "common/column_sums.cuh"
-#include "formulas/gaussian.hpp"
-#include "kernels.hpp"
 #include "common/loss_sum.cuh"
+#include "formulas/gaussian.hpp"
 #include "formulas/normal.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -8,10 +8,10 @@
 // Traffic: 12 bytes a value of z, 8 read and 4 written.
 // Besides, 8 are written a row where the divergence is asked for.
 
-#include "formulas/gaussian.hpp"
-#include "kernels.hpp"
-#include "formulas/normal.hpp"
 #include "common/reduce.cuh"
+#include "formulas/gaussian.hpp"
+#include "formulas/normal.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -11,8 +11,8 @@
 // Traffic: 8 bytes an element, 4 read and 4 written.
 // What is read again for every bit is taken to come from cache, and a stored zero for a write.
 
-#include "kernels.hpp"
 #include "formulas/ordering.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

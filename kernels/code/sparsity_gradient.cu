@@ -7,11 +7,11 @@
 // 4 more are read where the slope needs z. Besides, a column has 8 of partial sums for each block
 // that crosses it, 4 of sums, and 4 a warp of its activations' sum; a block has 16 of penalty.
 
-#include "formulas/activations.hpp"
 #include "common/column_sums.cuh"
-#include "kernels.hpp"
 #include "common/loss_sum.cuh"
+#include "formulas/activations.hpp"
 #include "formulas/sparsity.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

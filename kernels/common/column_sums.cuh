@@ -2,11 +2,11 @@
 
 #include <cstdint>
 
-#include "kernels.hpp"
 #include "common/last_block.cuh"
 #include "common/launch.hpp"
 #include "common/pack.cuh"
 #include "common/reduce.cuh"
+#include "kernels.hpp"
 
 /// The frame of kernels that pass once over a matrix and sum its columns on the way.
 ///

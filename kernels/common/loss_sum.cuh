@@ -1,9 +1,9 @@
 #pragma once
 
 #include "common/column_sums.cuh"
-#include "kernels.hpp"
 #include "common/last_block.cuh"
 #include "common/reduce.cuh"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

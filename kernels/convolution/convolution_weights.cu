@@ -11,9 +11,9 @@
 // In whole tiles; that windows overlap, so that most of it may come from cache, is left out.
 // Besides, a stretch has 8 bytes an element of dW.
 
+#include "common/last_block.cuh"
 #include "convolution/geometry.hpp"
 #include "kernels.hpp"
-#include "common/last_block.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

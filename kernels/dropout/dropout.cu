@@ -7,10 +7,10 @@
 //
 // Traffic: 8 bytes a value, 4 read and 4 written.
 
-#include "formulas/dropout.hpp"
-#include "kernels.hpp"
 #include "common/pack.cuh"
+#include "formulas/dropout.hpp"
 #include "formulas/philox.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

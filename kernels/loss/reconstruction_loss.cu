@@ -10,10 +10,10 @@
 // has 16 of loss. Each block reads its columns' biases once.
 
 #include "common/column_sums.cuh"
-#include "kernels.hpp"
 #include "common/loss_sum.cuh"
-#include "formulas/losses.hpp"
 #include "common/pack.cuh"
+#include "formulas/losses.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

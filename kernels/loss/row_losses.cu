@@ -6,10 +6,10 @@
 // Traffic: 8 bytes an element, all read.
 // Besides, 8 are written a row. The bias, which every row reads again, is taken to come from cache.
 
-#include "kernels.hpp"
-#include "formulas/losses.hpp"
 #include "common/pack.cuh"
 #include "common/reduce.cuh"
+#include "formulas/losses.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -6,11 +6,11 @@
 // Traffic: 8 bytes an element, 4 read and 4 written.
 // Besides, a column has 16 of statistics, γ and β for each block that crosses it.
 
-#include "formulas/activations.hpp"
-#include "norm/channel_scales.cuh"
 #include "common/column_sums.cuh"
-#include "kernels.hpp"
 #include "common/pack.cuh"
+#include "formulas/activations.hpp"
+#include "kernels.hpp"
+#include "norm/channel_scales.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -6,10 +6,10 @@
 // Traffic: 12 bytes an element, 8 read and 4 written.
 // Besides, a column has 20 of statistics, γ and sums for each block that crosses it.
 
-#include "norm/channel_scales.cuh"
 #include "common/column_sums.cuh"
-#include "kernels.hpp"
 #include "common/pack.cuh"
+#include "kernels.hpp"
+#include "norm/channel_scales.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

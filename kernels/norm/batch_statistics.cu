@@ -11,9 +11,9 @@
 // Besides, a column has 24 of partial results for each block that crosses it, and 24 of statistics.
 
 #include "common/column_sums.cuh"
-#include "kernels.hpp"
 #include "common/last_block.cuh"
 #include "formulas/normalization.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

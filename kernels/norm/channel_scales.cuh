@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "common/launch.hpp"
-#include "formulas/normalization.hpp"
 #include "common/pack.cuh"
+#include "formulas/normalization.hpp"
 
 /// What a thread's values are normalised by, in kernels in the frame of column_sums.cuh over
 /// (groups, channels), where a thread keeps to its columns.

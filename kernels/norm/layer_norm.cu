@@ -8,10 +8,10 @@
 // Besides, 8 are written a row where they are kept. γ and β, which every row reads again, are taken
 // to come from cache.
 
-#include "formulas/activations.hpp"
-#include "kernels.hpp"
-#include "formulas/normalization.hpp"
 #include "common/row_sum.cuh"
+#include "formulas/activations.hpp"
+#include "formulas/normalization.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -7,9 +7,9 @@
 // Traffic: 12 bytes an element, 8 read and 4 written.
 // Besides, 8 are read a row. γ, which every row reads again, is taken to come from cache.
 
-#include "kernels.hpp"
-#include "formulas/normalization.hpp"
 #include "common/row_sum.cuh"
+#include "formulas/normalization.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

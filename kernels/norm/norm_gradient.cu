@@ -7,12 +7,12 @@
 // 4 less where the slope needs z, which is made of x. Besides, a channel has 16 of partial sums for
 // each block that crosses it, and 8 of sums; a group has 8, where they are its own.
 
-#include "formulas/activations.hpp"
-#include "norm/channel_scales.cuh"
 #include "common/column_sums.cuh"
-#include "kernels.hpp"
 #include "common/last_block.cuh"
 #include "common/pack.cuh"
+#include "formulas/activations.hpp"
+#include "kernels.hpp"
+#include "norm/channel_scales.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -7,11 +7,11 @@
 // Traffic: 4 bytes a parameter, all read.
 // Besides, a block has 16 of partial sums.
 
-#include "kernels.hpp"
 #include "common/last_block.cuh"
-#include "formulas/optimizers.hpp"
 #include "common/pack.cuh"
 #include "common/reduce.cuh"
+#include "formulas/optimizers.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -12,10 +12,10 @@
 
 #include <cmath>
 
-#include "kernels.hpp"
 #include "common/last_block.cuh"
-#include "formulas/optimizers.hpp"
 #include "common/pack.cuh"
+#include "formulas/optimizers.hpp"
+#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "convolution/geometry.hpp"
 #include "common/launch.hpp"
+#include "convolution/geometry.hpp"
 
 /// The frame of kernels between an image and a smaller one, whose pixels are square windows of it:
 /// a block a row of one of the two images, its threads along columns and channels, which are

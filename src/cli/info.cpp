@@ -9,10 +9,10 @@
 
 #include "ae/ae.hpp"
 
-#include "device/cuda/cuda_device.hpp"
 #include "cli/commands.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
+#include "device/cuda/cuda_device.hpp"
 #include "io/printable.hpp"
 #include "report/html.hpp"
 
@@ -67,8 +67,8 @@ void describe_program(bool json) {
   const dnnl_version_t* dnnl = dnnl_version();
   OrderedJson libraries = {
       // With the instruction set that it takes here: its bits depend on both.
-      {"oneDNN", fmt::format("{}.{}.{}, instruction set 0x{:x}", dnnl->major, dnnl->minor, dnnl->patch,
-                             static_cast<int>(dnnl_get_effective_cpu_isa()))},
+      {"oneDNN", fmt::format("{}.{}.{}, instruction set 0x{:x}", dnnl->major, dnnl->minor,
+                             dnnl->patch, static_cast<int>(dnnl_get_effective_cpu_isa()))},
       {"zlib", zlibVersion()},
       {"libpng", png_get_libpng_ver(nullptr)}};
   for (const LibraryVersion& library : list_cuda_libraries()) {

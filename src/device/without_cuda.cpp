@@ -1,7 +1,7 @@
 #include "ae/error.hpp"
 
-#include "device/device.hpp"
 #include "device/cuda/cuda_device.hpp"
+#include "device/device.hpp"
 
 namespace ae {
 

@@ -11,11 +11,11 @@
 #include "ae/device.hpp"
 #include "ae/error.hpp"
 
-#include "device/device.hpp"
-#include "executors/compare_device.hpp"
 #include "device/cpu/cpu_device.hpp"
 #include "device/cuda/cuda_device.hpp"
+#include "device/device.hpp"
 #include "device/emulated_device.hpp"
+#include "executors/compare_device.hpp"
 #include "io/numbers.hpp"
 
 namespace ae {
@@ -177,10 +177,10 @@ std::unique_ptr<Device> make_device(const DeviceOptions& options) {
     DeviceOptions judged = options;
     judged.device = judged_device(options.device);
     return make_compare_device(make_device(judged),
-                              make_cpu_device(options.threads, options.on_notice),
-                              [on_check = options.on_check](std::span<const CheckedOutput> seen) {
-                                if (on_check) on_check(format_checked_outputs(seen));
-                              });
+                               make_cpu_device(options.threads, options.on_notice),
+                               [on_check = options.on_check](std::span<const CheckedOutput> seen) {
+                                 if (on_check) on_check(format_checked_outputs(seen));
+                               });
   }
   return make_cpu_device(options.threads, options.on_notice);
 }

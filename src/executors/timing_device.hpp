@@ -23,7 +23,7 @@ struct TimedOperation {
 /// Where operations return before they are done, a single one would show what the calls cost, not
 /// what the work does: there each is recorded many times over and replayed, and its share of that
 /// is its time. An operation must then bear being repeated: a training does if it has one batch.
-std::unique_ptr<Device> make_timing_device(
-    Device& timed, std::function<void(const TimedOperation&)> on_operation);
+std::unique_ptr<Device> make_timing_device(Device& timed,
+                                           std::function<void(const TimedOperation&)> on_operation);
 
 }  // namespace ae

@@ -27,8 +27,8 @@ struct CudaCalls {
 /// Since the program began.
 CudaCalls cuda_calls();
 
-/// The most graph launches that were on their way at once, as far as the host knew: launches after the
-/// last one that it has waited for. Since the last call.
+/// The most graph launches that were on their way at once, as far as the host knew: launches after
+/// the last one that it has waited for. Since the last call.
 int most_launches_ahead();
 
 /// The number of nodes of each graph that was instantiated, in order.

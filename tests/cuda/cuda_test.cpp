@@ -126,7 +126,8 @@ TEST_F(CudaTest, AnEpochIsGraphLaunchesAndNothingElse) {
   }
 }
 
-/// However short its steps are: so a stop takes effect soon, and progress is of steps that are done.
+/// However short its steps are: so a stop takes effect soon, and progress is of steps that are
+/// done.
 TEST_F(CudaTest, TheHostIsNeverManyStepsAhead) {
   const Dataset rows = random_images(1201, {28, 28}, 1);
   TrainOptions options;

@@ -144,8 +144,8 @@ int useful_threads(int asked) {
 
 }  // namespace
 
-std::unique_ptr<Device> make_cpu_device(
-    int threads, const std::function<void(const std::string&)>& on_notice) {
+std::unique_ptr<Device> make_cpu_device(int threads,
+                                        const std::function<void(const std::string&)>& on_notice) {
   const int wanted = useful_threads(threads);
   auto device = std::make_unique<CpuDevice>(wanted);
   if (!on_notice) return device;

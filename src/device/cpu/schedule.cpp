@@ -66,7 +66,8 @@ void gather(const ResidentData& data, const VectorKernels& kernels, const Matrix
 void drop(const DropoutMask& mask, const ConstMatrix& from, const Matrix& to,
           const VectorKernels& kernels, std::int64_t begin, std::int64_t rows) {
   const std::int64_t offset = begin * to.cols;
-  kernels.drop(mask.rate, stream_of_step(mask.seed, RandomPurpose::dropout, mask.step.data, mask.layer),
+  kernels.drop(mask.rate,
+               stream_of_step(mask.seed, RandomPurpose::dropout, mask.step.data, mask.layer),
                offset, from.data + offset, to.data + offset, rows * to.cols);
 }
 
@@ -212,8 +213,8 @@ std::size_t Schedule::add_column_sums(Phase& phase, std::int64_t rows, std::int6
 void Schedule::add(const ReconstructionLoss& op) {
   const std::size_t row_sums = row_sums_.size();
   row_sums_.resize(row_sums + static_cast<std::size_t>(op.z.rows));
-  Phase& phase =
-      add_row_operation(LossRows{op, row_sums, 0}, op.z.rows, panel_of_rows(op.z.cols, op.channels()));
+  Phase& phase = add_row_operation(LossRows{op, row_sums, 0}, op.z.rows,
+                                   panel_of_rows(op.z.cols, op.channels()));
   std::get<LossRows>(phase.row_operations.back()).partial =
       add_column_sums(phase, op.z.rows, op.channels(), op.dbias.data);
   if (op.channels() != op.z.cols) need_scratch(2 * op.z.cols);
@@ -226,9 +227,9 @@ void Schedule::add(const DenseBackward& op) {
   Phase& phase = phase_for_rows(op.dz.rows, kPanelRows);
   phase.weight_gradients.push_back(op);
   if (op.dx.data == nullptr) return;
-  const std::size_t partial = op.dbias_below.exists()
-                                  ? add_column_sums(phase, op.dx.rows, op.dx.cols, op.dbias_below.data)
-                                  : 0;
+  const std::size_t partial =
+      op.dbias_below.exists() ? add_column_sums(phase, op.dx.rows, op.dx.cols, op.dbias_below.data)
+                              : 0;
   InputGradientRows work{op, partial};
   if (op.dz.rows >= kRowsForTransposedWeights) {
     work.transposed = packed_.size();
@@ -349,7 +350,8 @@ void Schedule::add(const ae::Transpose& op) {
 
 void Schedule::add(const ClipScale& op) {
   const std::size_t partial = row_sums_.size();
-  row_sums_.resize(partial + static_cast<std::size_t>(pieces(op.gradients.size(), kParametersPerTask)));
+  row_sums_.resize(partial +
+                   static_cast<std::size_t>(pieces(op.gradients.size(), kParametersPerTask)));
   last_phase().updates.emplace_back(ClipScaleWork{op, partial});
 }
 
@@ -487,8 +489,8 @@ void Schedule::run(const ClipScaleWork& work, ThreadPool& pool, const VectorKern
   double* const partials = row_sums_.data() + work.partial;
   pool.for_each(tasks, [&](std::int64_t task) {
     const std::int64_t begin = task * kParametersPerTask;
-    partials[task] = kernels.sum_of_squares(op.gradients.data + begin,
-                                            std::min(kParametersPerTask, op.gradients.size() - begin));
+    partials[task] = kernels.sum_of_squares(
+        op.gradients.data + begin, std::min(kParametersPerTask, op.gradients.size() - begin));
   });
   double squares = 0;
   for (std::int64_t task = 0; task < tasks; ++task) squares += partials[task];
@@ -562,7 +564,8 @@ void Schedule::run(const OptimizerStep& op, ThreadPool& pool, const VectorKernel
 }
 
 void Schedule::run(const GatherBatch& op, const VectorKernels& kernels, Range rows) {
-  const std::int32_t* chosen = op.permutation.data + *op.step.data % op.steps_per_epoch * op.batch_size;
+  const std::int32_t* chosen =
+      op.permutation.data + *op.step.data % op.steps_per_epoch * op.batch_size;
   gather(*op.data, kernels, op.x, rows.begin, rows.begin + rows.size,
          [chosen](std::int64_t i) { return std::int64_t{chosen[i]}; });
 }
@@ -641,9 +644,9 @@ void Schedule::run(const DropoutBackward& op, const VectorKernels& kernels, Rang
 
 void Schedule::run(const LayerNormForward& op, const VectorKernels& kernels, Range rows) {
   if (op.x.size() == 0) return;
-  float* const statistics =
-      op.mean_rstd.exists() ? op.mean_rstd.data + 2 * (rows.begin * op.x.cols / op.channels)
-                            : nullptr;
+  float* const statistics = op.mean_rstd.exists()
+                                ? op.mean_rstd.data + 2 * (rows.begin * op.x.cols / op.channels)
+                                : nullptr;
   kernels.layer_norm(norm_tile(op, nullptr, rows.begin, rows.size),
                      op.y.data + rows.begin * op.y.cols, statistics);
 }
@@ -687,9 +690,9 @@ void Schedule::run(const BatchNormForward& op, const VectorKernels& kernels, Ran
 void Schedule::run(const NormInputGradientRows& work, const VectorKernels& kernels, Range rows) {
   const BatchNormBackward& op = work.op;
   const std::int64_t offset = rows.begin * op.x.cols;
-  kernels.batch_norm_input_gradient(norm_tile(op, op.mean_var.data, rows.begin, rows.size), op.dgamma.data,
-                                    op.dbeta.data, static_cast<float>(normalized_groups(op)),
-                                    op.dy.data + offset, op.dx.data + offset);
+  kernels.batch_norm_input_gradient(
+      norm_tile(op, op.mean_var.data, rows.begin, rows.size), op.dgamma.data, op.dbeta.data,
+      static_cast<float>(normalized_groups(op)), op.dy.data + offset, op.dx.data + offset);
 }
 
 void Schedule::run(const StatisticRows<SparsityBackward>& work, const VectorKernels& kernels,

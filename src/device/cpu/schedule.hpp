@@ -6,11 +6,11 @@
 #include <variant>
 #include <vector>
 
-#include "device/device.hpp"
 #include "device/cpu/aligned_floats.hpp"
 #include "device/cpu/convolution.hpp"
 #include "device/cpu/thread_pool.hpp"
 #include "device/cpu/vector_kernels.hpp"
+#include "device/device.hpp"
 
 namespace ae::cpu {
 

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <utility>
 
-#include "formulas/activations.hpp"
 #include "device/cpu/vector.hpp"
+#include "formulas/activations.hpp"
 #include "formulas/dropout.hpp"
 #include "formulas/gaussian.hpp"
 #include "formulas/losses.hpp"

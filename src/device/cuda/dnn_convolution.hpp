@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "convolution/geometry.hpp"
 #include "device/cuda/memory.hpp"
 #include "device/kernel/kernel_device.hpp"
-#include "convolution/geometry.hpp"
 
 /// The boundary to cuDNN's convolutions: no header of cuDNN's comes through here. A build without
 /// it has these functions from without_dnn.cpp.

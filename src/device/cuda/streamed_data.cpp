@@ -90,7 +90,7 @@ bool BatchFeed::serves(const GatherBatch& op) const {
 void BatchFeed::look_at_device() {
   device_.download(&step_, op_.step.data, sizeof(step_));
   device_.download(permutation_.data(), op_.permutation.data,
-                    permutation_.size() * sizeof(std::int32_t));
+                   permutation_.size() * sizeof(std::int32_t));
 }
 
 void BatchFeed::before_step(std::int64_t rows, bool counted) {

@@ -18,8 +18,8 @@
 #include "device/cuda/handles.hpp"
 #include "device/cuda/memory.hpp"
 #include "device/cuda/upload.hpp"
-#include "kernels.hpp"
 #include "formulas/philox.hpp"
+#include "kernels.hpp"
 
 namespace ae {
 
