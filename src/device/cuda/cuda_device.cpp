@@ -62,7 +62,12 @@ class StepLimit {
   [[nodiscard]] std::int64_t ahead() const {
     std::int64_t done = done_;
     for (const Mark& mark : marks_) {
-      if (mark.step > done && cudaEventQuery(mark.event.get()) == cudaSuccess) done = mark.step;
+      if (mark.step <= done) continue;
+      if (cudaEventQuery(mark.event.get()) == cudaSuccess) {
+        done = mark.step;
+      } else {
+        static_cast<void>(cudaGetLastError());  // "not ready" must not fail the next launch
+      }
     }
     return enqueued_ - done;
   }
