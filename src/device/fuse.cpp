@@ -8,29 +8,32 @@ namespace ae {
 
 namespace {
 
+/// The second operation's activation becomes that of the first.
+template <typename From>
+Op with_activation(SparsityBackward op, const From& from) {
+  op.activation = from.activation;
+  op.z = from.z;
+  op.dbias = from.dbias;
+  return op;
+}
+
 /// A code's penalty, and what its top_k lets through; or either, and the activation before them.
 std::optional<Op> fused(const SparsityBackward& first, const Op& next) {
   if (first.dbias.exists()) return std::nullopt;  // it has its activation
-  SparsityBackward both = first;
   if (const auto* mask = std::get_if<SparsityBackward>(&next)) {
     if (mask->dy.data != first.dy.data || first.kept_largest || mask->sparsity.is_on()) {
       return std::nullopt;
     }
+    SparsityBackward both = first;
     both.kept_largest = mask->kept_largest;
-    both.activation = mask->activation;
-    both.z = mask->z;
-    both.dbias = mask->dbias;
-    return both;
+    return with_activation(both, *mask);
   }
   const auto* activation = std::get_if<ActivationBackward>(&next);
   if (activation == nullptr || activation->dy.data != first.dy.data ||
       activation->channels != activation->y.cols) {
     return std::nullopt;
   }
-  both.activation = activation->activation;
-  both.z = activation->z;
-  both.dbias = activation->dbias;
-  return both;
+  return with_activation(first, *activation);
 }
 
 /// The gradient of a dense layer's input, and the activation of the dense layer that made it.

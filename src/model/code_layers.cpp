@@ -46,16 +46,7 @@ class GaussianLayer final : public Layer {
                                    .dbias = bias_gradient(pass),
                                    .kl_sum = pass.sums.kl},
                   slice_.name);
-    const Matrix dx = input_gradient(x_.rows);
-    pass.step.add(
-        DenseBackward{.x = x_,
-                      .w = {weight(), slice_.inputs, slice_.biases},
-                      .dz = dh,
-                      .dw = {pass.gradients + slice_.weight, slice_.inputs, slice_.biases},
-                      .dx = dx,
-                      .x_density = x_density_},
-        slice_.name);
-    pass.gradient = dx;
+    product_backward(pass, x_, x_density_, weight(), dh, pass.gradients + slice_.weight);
   }
 
  private:

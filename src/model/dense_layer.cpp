@@ -39,25 +39,9 @@ class DenseLayer final : public Layer {
   }
 
   void backward(BackwardPass& pass) override {
-    if (!pass.from_logits) {
-      pass.step.add(ActivationBackward{.activation = activation_,
-                                       .y = output(x_.rows),
-                                       .z = saved_input(z_, x_.rows),
-                                       .dy = pass.gradient,
-                                       .channels = slice_.units,
-                                       .dbias = bias_gradient(pass)},
-                    slice_.name);
-    }
-    float* const dw = slice_.tied ? tied_gradient_.data() : pass.gradients + slice_.weight;
-    const Matrix dx = input_gradient(x_.rows);
-    pass.step.add(DenseBackward{.x = x_,
-                                .w = {w(), slice_.inputs, slice_.units},
-                                .dz = pass.gradient,
-                                .dw = {dw, slice_.inputs, slice_.units},
-                                .dx = dx,
-                                .x_density = x_density_},
-                  slice_.name);
-    pass.gradient = dx;
+    activation_backward(pass, activation_, z_);
+    product_backward(pass, x_, x_density_, w(), pass.gradient,
+                     slice_.tied ? tied_gradient_.data() : pass.gradients + slice_.weight);
   }
 
   void finish_backward(const BackwardPass& pass) const override {

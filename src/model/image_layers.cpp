@@ -30,15 +30,7 @@ class ConvolutionLayer final : public Layer {
   }
 
   void backward(BackwardPass& pass) override {
-    if (!pass.from_logits) {
-      pass.step.add(ActivationBackward{.activation = activation_,
-                                       .y = output(x_.rows),
-                                       .z = saved_input(z_, x_.rows),
-                                       .dy = pass.gradient,
-                                       .channels = slice_.biases,
-                                       .dbias = bias_gradient(pass)},
-                    slice_.name);
-    }
+    activation_backward(pass, activation_, z_);
     const Matrix dx = input_gradient(x_.rows);
     pass.step.add(
         ConvolutionBackward{.convolution = convolution_,

@@ -25,4 +25,30 @@ DeviceArray<float> Layer::make_saved_input(const LayerPlace& place, Activation a
   return {device_, place.max_rows * slice_.units};
 }
 
+void Layer::activation_backward(BackwardPass& pass, Activation activation,
+                                const DeviceArray<float>& z) const {
+  if (pass.from_logits) return;
+  const std::int64_t rows = pass.gradient.rows;
+  pass.step.add(ActivationBackward{.activation = activation,
+                                   .y = output(rows),
+                                   .z = saved_input(z, rows),
+                                   .dy = pass.gradient,
+                                   .channels = slice_.biases,
+                                   .dbias = bias_gradient(pass)},
+                slice_.name);
+}
+
+void Layer::product_backward(BackwardPass& pass, ConstMatrix x, double x_density, const float* w,
+                             ConstMatrix dz, float* dw) const {
+  const Matrix dx = input_gradient(x.rows);
+  pass.step.add(DenseBackward{.x = x,
+                              .w = {w, slice_.inputs, slice_.biases},
+                              .dz = dz,
+                              .dw = {dw, slice_.inputs, slice_.biases},
+                              .dx = dx,
+                              .x_density = x_density},
+                slice_.name);
+  pass.gradient = dx;
+}
+
 }  // namespace ae

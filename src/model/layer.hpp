@@ -124,6 +124,14 @@ class Layer {
     return memory.data() == nullptr ? Matrix{} : Matrix{memory.data(), rows, slice_.units};
   }
 
+  /// pass.gradient becomes ∂loss/∂z of y = activation(z + b), unless the loss has done that, and ∂b
+  /// is added up. `z` is memory of make_saved_input().
+  void activation_backward(BackwardPass& pass, Activation activation,
+                           const DeviceArray<float>& z) const;
+  /// For z = x·W + b, given dz: ∂W, and pass.gradient becomes that of the layer below.
+  void product_backward(BackwardPass& pass, ConstMatrix x, double x_density, const float* w,
+                        ConstMatrix dz, float* dw) const;
+
   Device& device_;
   const Parameters& parameters_;
   LayerSlice slice_;
