@@ -12,9 +12,9 @@
 ///
 /// The slope is a function of the output y where it can be, so that the backward pass needs the
 /// outputs alone. Where it cannot (f is not one-to-one), `kSlopeFromInput` is true, slope takes z,
-/// and the forward pass keeps z beside y (see Device::reserve_bytes).
+/// and the forward pass keeps z beside y (see DenseForward::z).
 ///
-/// To add one: an enumerator in ae/layers.hpp, a struct here, and its name in `Activations`.
+/// To add one: an enumerator in ae/activation.hpp, a struct here, and its name in `Activations`.
 namespace ae::activations {
 
 struct Identity {

@@ -66,7 +66,7 @@ void describe_model(const std::filesystem::path& path, bool json) {
 void describe_program(bool json) {
   const dnnl_version_t* dnnl = dnnl_version();
   OrderedJson libraries = {
-      // With the instruction set that it takes here: its bits depend on both.
+      // The bits depend on the version and on the instruction set.
       {"oneDNN", fmt::format("{}.{}.{}, instruction set 0x{:x}", dnnl->major, dnnl->minor,
                              dnnl->patch, static_cast<int>(dnnl_get_effective_cpu_isa()))},
       {"zlib", zlibVersion()},

@@ -10,9 +10,9 @@ namespace ae {
 /// What an operation does with an operand.
 enum class Access : std::uint8_t { in, out, in_out };
 
-/// An operand of an operation, beside its Tensor. Every operation has a function
+/// The name and direction of an operand. Every operation has a function
 ///   static void operands(auto& op, auto&& visit)
-/// that calls visit(Operand, tensor) for each of them, those that are not there included, and
+/// that calls visit(Operand, tensor) for each operand, absent ones included, and
 /// visit(ResidentData*&) for the data set that it reads.
 struct Operand {
   std::string_view name;

@@ -16,8 +16,8 @@ class ResidentData {
   [[nodiscard]] std::int64_t rows() const { return rows_; }
   [[nodiscard]] std::int64_t row_size() const { return row_size_; }
 
-  /// Where its rows lie in the device's memory, in order; one of the two is null, and both are
-  /// where a device brings batches in by other means.
+  /// The rows in the device's memory, in order. One of the two is null. Both are null if the device
+  /// streams the data.
   [[nodiscard]] const std::uint8_t* bytes() const { return bytes_; }
   [[nodiscard]] const float* floats() const { return floats_; }
 

@@ -5,8 +5,8 @@
 
 namespace ae {
 
-/// A row-major array in a device's memory, contiguous: a view that owns nothing. Without data it
-/// stands for an operand that is not there.
+/// A view of a contiguous row-major array in a device's memory. It owns nothing. A null `data`
+/// means that an optional operand is absent.
 template <typename T>
 struct Tensor {
   T* data = nullptr;
@@ -25,7 +25,7 @@ struct Tensor {
 using Matrix = Tensor<float>;
 using ConstMatrix = Tensor<const float>;
 
-/// `size` numbers, as one row; no operand where `data` is null.
+/// A row of `size` numbers; absent if `data` is null.
 template <typename T>
 Tensor<T> vector_of(T* data, std::int64_t size) {
   return {data, 1, size};

@@ -16,7 +16,7 @@ namespace ae {
 
 class Dataset;
 
-/// A step that a device has compiled: what it needs is planned and allocated.
+/// A compiled step, with all memory that it needs.
 class Program {
  public:
   Program() = default;
@@ -29,8 +29,7 @@ class Program {
   virtual void replay(std::int64_t times) = 0;
 };
 
-/// How many steps a device may be behind the host: stopping takes effect after as many, and a
-/// progress display is no further ahead.
+/// The most steps that may be pending on a device. Stopping takes effect after at most as many.
 inline constexpr std::int64_t kMaxStepsAhead = 64;
 
 /// A device: its memory, and the operations of training on it. Everything above this boundary
@@ -58,14 +57,14 @@ class Device {
   virtual void synchronize() = 0;
   /// Whether operations may return before they are done.
   [[nodiscard]] virtual bool is_asynchronous() const { return false; }
-  /// How many replayed steps may still be under way; at most kMaxStepsAhead.
+  /// How many replayed steps may still be pending; at most kMaxStepsAhead.
   [[nodiscard]] virtual std::int64_t steps_ahead() const { return 0; }
 
   /// `data` must outlive the result.
   [[nodiscard]] virtual std::unique_ptr<ResidentData> make_resident(const Dataset& data) = 0;
 
-  /// Plans the step: its order, its scratch memory, what may run side by side, what is fused. The
-  /// program must not outlive the device or the operands.
+  /// Fuses operations, plans scratch memory and concurrency. The program must not outlive the
+  /// device or the operands.
   [[nodiscard]] virtual std::unique_ptr<Program> compile(const Step& step) = 0;
 
   /// Runs the step once. It may be done later, up to the next download() or synchronize().

@@ -4,12 +4,12 @@
 
 namespace ae {
 
-/// The step with operations in it that do what several did, in one pass over the same memory:
+/// Replaces neighbouring operations on the same memory by one that does the same in one pass:
 ///   SparsityBackward (penalty), SparsityBackward (top_k), ActivationBackward → SparsityBackward
 ///   DenseBackward, ActivationBackward of the dense layer below                → DenseBackward
-/// Each takes the place of the first of those that it replaces.
+/// The new operation stands where the first of them stood.
 [[nodiscard]] Step fuse(const Step& step);
-/// The same into a step whose memory is used again.
+/// The same into an existing step, to reuse its memory.
 void fuse(const Step& step, Step& fused);
 
 }  // namespace ae

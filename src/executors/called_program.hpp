@@ -8,7 +8,7 @@
 
 namespace ae {
 
-/// A program that hands its step to a function each time: of devices that look at each operation.
+/// A program that calls a function with its step: for devices that run operations one by one.
 class CalledProgram final : public Program {
  public:
   CalledProgram(Step step, std::function<void(const Step&)> run)

@@ -14,7 +14,7 @@ namespace ae {
 /// Each operation is judged by itself: once compared, the judged device's outputs are overwritten
 /// with the reference's, so that the next operation starts from the same numbers on both and
 /// nothing adds up. What comes back from download() is therefore the reference's, bit for bit.
-/// Recorded steps run operation by operation; how the judged device records is not checked. Nor is
+/// Compiled steps run operation by operation; how the judged device compiles is not checked. Nor is
 /// what an operation writes outside its outputs.
 ///
 /// Addresses from allocate() are the reference's, and nothing but names: the judged device is

@@ -17,7 +17,7 @@ struct TimedOperation {
   double flop = 0;  ///< of its GEMMs, zeros counted as if they were multiplied
 };
 
-/// Passes everything on to another device and tells how long each operation took. Recorded steps
+/// Passes everything on to another device and tells how long each operation took. Compiled steps
 /// run operation by operation, so that each can be timed.
 ///
 /// Where operations return before they are done, a single one would show what the calls cost, not

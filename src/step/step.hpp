@@ -33,7 +33,7 @@ class Step {
   std::vector<Node> nodes_;
 };
 
-/// Hands on the operands that are there.
+/// Calls `visit` for the operands that exist.
 template <typename Visit>
 struct PresentOperands {
   const Visit& visit;
@@ -45,7 +45,7 @@ struct PresentOperands {
   }
 };
 
-/// Calls visit(Operand, tensor) for each operand of an operation that is there.
+/// Calls visit(Operand, tensor) for each operand of an operation that exists.
 template <typename Operation, typename Visit>
 void for_each_operand(const Operation& op, const Visit& visit) {
   Operation::operands(op, PresentOperands<Visit>{visit});

@@ -1,13 +1,13 @@
-"""The bits of trained models, held against recorded digests: a change of the code that is to change no
-number must change none. Between them the sets below use every kind of layer, activation, loss,
-optimiser, noise and schedule, clipping, averaging, tying and every part of the objective; each is
-written out in full, so that no default enters.
+"""Compares the bits of trained models with recorded digests, so that a refactoring changes no number.
+Together the sets below use every kind of layer, activation, loss, optimiser, noise and schedule,
+clipping, averaging, tying and every part of the objective. Each writes its options out in full, so that
+a new default does not matter.
 
 The emulated device's digests hold everywhere. The CPU's hold for an instruction set, a version of oneDNN
-and the instruction set that oneDNN takes; on a machine of another kind they are skipped. To record them
-there, or after a change of bits that CHANGELOG.md names:
+and the instruction set that oneDNN uses; other machines skip them. To record digests on such a machine,
+or after a change of bits that CHANGELOG.md names:
 
-  AE_RECORD_DIGESTS=1 AE_BINARY=build/release/src/ae python3 -m unittest tests/cli/test_digests.py"""
+  cd tests/cli && AE_RECORD_DIGESTS=1 AE_BINARY=$OLDPWD/build/release/src/ae python3 -m unittest test_digests"""
 
 import hashlib
 import json
@@ -156,9 +156,9 @@ class DigestsTest(ProgramTest):
     def test_of_the_emulated_device(self):
         self.judge("simt", "simt")
 
-    @without_sanitizers  # which have other instructions compiled, that sum in other orders
+    @without_sanitizers  # they change the compiled code, and with it the order of sums
     def test_of_the_cpu(self):
-        # Ours and oneDNN's, as machines have them; those that this machine lacks are passed over.
+        # Pairs of our and oneDNN's instruction set, as machines have them; this one may lack some.
         for isa, onednn in (("avx512", "AVX512_CORE"), ("avx2", "AVX2"), ("baseline", "SSE41")):
             with self.subTest(instruction_set=isa):
                 self.settings = {"AE_ISA": isa, "ONEDNN_MAX_CPU_ISA": onednn}

@@ -27,8 +27,8 @@ struct CudaCalls {
 /// Since the program began.
 CudaCalls cuda_calls();
 
-/// The most graph launches that were on their way at once, as far as the host knew: launches after
-/// the last one that it has waited for. Since the last call.
+/// The most graph launches that were pending since the last call of this: those after the last one
+/// that the host has waited for.
 int most_launches_ahead();
 
 /// The number of nodes of each graph that was instantiated, in order.

@@ -126,8 +126,7 @@ TEST_F(CudaTest, AnEpochIsGraphLaunchesAndNothingElse) {
   }
 }
 
-/// However short its steps are: so a stop takes effect soon, and progress is of steps that are
-/// done.
+/// A stop takes effect soon, however short the steps are.
 TEST_F(CudaTest, TheHostIsNeverManyStepsAhead) {
   const Dataset rows = random_images(1201, {28, 28}, 1);
   TrainOptions options;

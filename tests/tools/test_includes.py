@@ -6,7 +6,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
-# Lowest first. Folders on one line know nothing of each other.
+# Lowest first. Folders on one line must not include each other.
 FLOORS = [
     ["include/ae"],
     ["src/core", "src/io"],
@@ -21,7 +21,7 @@ FLOORS = [
 ]
 FLOOR = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}
 
-# The whole of a training or a model: nothing below the layers may know it.
+# Headers of whole models and trainings: the folders in LOW must not include them.
 TALL = {"ae/train.hpp", "ae/model.hpp", "ae/infer.hpp", "ae/ae.hpp"}
 LOW = ["kernels", "src/core", "src/step", "src/device", "src/executors"]
 
@@ -56,7 +56,7 @@ class IncludesTest(unittest.TestCase):
             seen += 1
             with self.subTest(file=str(path.relative_to(ROOT)), includes=name):
                 self.assertIsNotNone(there, "it lies in a folder that has no floor, see FLOORS")
-                self.assertLess(FLOOR[there], FLOOR[here], f"{here} must not know {there}")
+                self.assertLess(FLOOR[there], FLOOR[here], f"{here} must not include {there}")
         self.assertGreater(seen, 300, "hardly any includes were found")
 
     def test_know_no_training_below_the_layers(self):

@@ -39,8 +39,8 @@ constexpr double kShareForData = 0.75;
 /// From this size on, an upload is worth a progress display.
 constexpr std::size_t kLargeUpload = std::size_t{256} << 20U;
 
-/// Keeps the host no more than kMaxStepsAhead steps ahead of a stream: an event marks the end of
-/// each half of them, and the half after the next waits for it.
+/// Limits how far the host runs ahead of a stream. It records an event every kHalf steps and waits
+/// for the previous one first, so that at most kMaxStepsAhead steps are pending.
 class StepLimit {
  public:
   explicit StepLimit(cudaStream_t stream) : stream_(stream) {}
@@ -85,8 +85,9 @@ class StepLimit {
   std::array<Mark, 2> marks_;
 };
 
-/// The signs of pre-activations, as cublasLt's ReLU epilogues leave them for their gradients: of
-/// each dense layer of a step whose gradient is in it, by the address of its output.
+/// cublasLt's ReLU masks: its forward epilogue writes the signs of the pre-activations, its
+/// backward epilogue reads them. One for each dense layer whose forward and backward pass are both
+/// in a step, found by the address of the layer's output.
 class ReluMasks {
  public:
   ReluMasks(Memory& memory, const Step& step) {
@@ -101,7 +102,7 @@ class ReluMasks {
     }
   }
 
-  /// Where the forward pass puts it; null where there is no gradient to come.
+  /// For the forward pass; null where the step has no backward pass of the layer.
   [[nodiscard]] void* to_write(const float* output) {
     const auto found = masks_.find(output);
     return found == masks_.end() ? nullptr : found->second.memory->data();
@@ -111,7 +112,7 @@ class ReluMasks {
       found->second.is_written = is_written;
     }
   }
-  /// Null unless the forward pass wrote it.
+  /// For the backward pass; null unless the forward pass wrote the mask.
   [[nodiscard]] const void* to_read(const float* output) const {
     const auto found = masks_.find(output);
     return found == masks_.end() || !found->second.is_written ? nullptr
@@ -369,7 +370,7 @@ class CudaDevice final : public KernelDevice {
     return std::optional<ReluMasks>(std::in_place, memory_, step);
   }
 
-  /// What the operations of a step find while it is enqueued.
+  /// Sets what launches need of the step that is being enqueued, for as long as it lives.
   class InUse {
    public:
     InUse(CudaDevice& device, ReluMasks* masks, std::vector<GraphProgram::Fed>* recording)
@@ -405,7 +406,7 @@ class CudaDevice final : public KernelDevice {
   std::optional<BlasLt> blas_lt_side_;
   std::unique_ptr<DnnConvolutions> convolutions_;  ///< from the first on
   StepLimit limit_;
-  // Of the step that is being enqueued:
+  // Of the step that is being enqueued; null otherwise:
   ReluMasks* masks_ = nullptr;
   std::vector<GraphProgram::Fed>* recording_ = nullptr;
 };

@@ -322,8 +322,7 @@ void KernelDevice::launch(const SparsityBackward& op) {
   const ColumnSumScratch scratch = scratch_for(sizes);
   float* const sums = needs_means(op) ? code_statistics(units) : nullptr;
   if (sums != nullptr) sum_activations(op.y.data, rows, units, sums, scratch, stream());
-  // The last row of the columns' scratch is for sums that are yet to be folded: there are none
-  // here.
+  // Without dbias its sums go to the last row of the scratch, which only folding kernels use.
   float* const unwanted_sums = scratch.columns + (sizes.columns - units);
   sparsity_gradient({.sparsity = op.sparsity,
                      .kept_largest = op.kept_largest,

@@ -80,11 +80,11 @@ class KernelDevice : public Device {
     return nullptr;
   }
 
-  /// multiply() beside whatever follows on the stream until join(). What was put on the stream
-  /// before is done first.
+  /// multiply() on the side stream, after what is on the main stream now.
   virtual void multiply_beside(const Product& product) = 0;
-  /// What follows on the stream comes after all that runs beside it.
+  /// Makes what follows on the main stream wait for the side stream.
   virtual void join_side_stream() = 0;
+  /// The same, if anything may still run there.
   void join();
   [[nodiscard]] bool has_side_work() const { return !beside_.empty(); }
 
@@ -93,8 +93,7 @@ class KernelDevice : public Device {
   /// Memory that holds nothing yet; as allocate() otherwise.
   [[nodiscard]] virtual void* allocate_unwritten(std::size_t bytes) = 0;
 
-  /// Makes the scratch memory that the operations of a fused step need: a recording must not
-  /// allocate.
+  /// Allocates the scratch memory of a fused step's operations: a recording must not allocate.
   void plan(const Step& step);
   /// Puts the operations of a fused step on the stream, in order.
   void enqueue(const Step& step);
@@ -106,14 +105,14 @@ class KernelDevice : public Device {
   void release_scratch() noexcept;
 
  private:
-  /// Memory that products beside the stream read or write.
+  /// Memory that products on the side stream read or write.
   struct Span {
     const std::byte* begin;
     const std::byte* end;
     bool is_written;
   };
-  /// Joins before an operation that writes what a product beside it reads, or touches what one
-  /// writes.
+  /// Joins if the operation writes what a product on the side stream reads, or reads or writes what
+  /// one writes.
   template <typename Operation>
   void join_for(const Operation& op);
 
