@@ -20,7 +20,7 @@ namespace ae {
 
 namespace {
 
-constexpr std::int64_t kStageSamples = 10;  // where a stage is timed on one batch
+constexpr int kStageSamples = 10;  // where a stage is timed on one batch
 
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -98,10 +98,14 @@ std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data
   };
   const std::unique_ptr<Device> timing = make_timing_device(device, note);
   TrainOptions timed = options;
-  timed.epochs = device.is_asynchronous() ? kStageSamples : 1;
+  timed.epochs = 1;
   timed.on_epoch = nullptr;
-  Model model = Model::initialize(spec, options.seed);
-  Trainer(*timing, model, data, nullptr, timed).run();
+  // Each from new weights: an update that is repeated to be timed moves them so far that the next
+  // step's loss may not be a number.
+  for (int sample = 0; sample < (device.is_asynchronous() ? kStageSamples : 1); ++sample) {
+    Model model = Model::initialize(spec, options.seed);
+    Trainer(*timing, model, data, nullptr, timed).run();
+  }
   return stages;
 }
 
