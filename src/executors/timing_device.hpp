@@ -22,7 +22,8 @@ struct TimedOperation {
 ///
 /// Where operations return before they are done, a single one would show what the calls cost, not
 /// what the work does: there each is recorded many times over and replayed, and its share of that
-/// is its time. An operation must then bear being repeated: a training does if it has one batch.
+/// is its time. A repeated update moves the weights too far for a second step, so a
+/// training must take one step only.
 std::unique_ptr<Device> make_timing_device(Device& timed,
                                            std::function<void(const TimedOperation&)> on_operation);
 

@@ -81,8 +81,8 @@ bool has_convolution(const ModelSpec& spec) {
   });
 }
 
-/// The stages of a step, in their order; `data` are whole batches. Where an operation is repeated
-/// to be timed, they must be one batch: see make_timing_device.
+/// The stages of a step, in their order; `data` are whole batches. On an asynchronous device they
+/// must be one batch: see make_timing_device.
 std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data,
                                       const TrainOptions& options, Device& device) {
   std::vector<StageSamples> stages;
@@ -100,9 +100,10 @@ std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data
   TrainOptions timed = options;
   timed.epochs = 1;
   timed.on_epoch = nullptr;
-  // Each from new weights: an update that is repeated to be timed moves them so far that the next
-  // step's loss may not be a number.
-  for (int sample = 0; sample < (device.is_asynchronous() ? kStageSamples : 1); ++sample) {
+  // An asynchronous device repeats the optimiser's update many times with one gradient. A second
+  // step with those weights can overflow, so each sample starts from new ones.
+  const int samples = device.is_asynchronous() ? kStageSamples : 1;
+  for (int sample = 0; sample < samples; ++sample) {
     Model model = Model::initialize(spec, options.seed);
     Trainer(*timing, model, data, nullptr, timed).run();
   }

@@ -46,8 +46,8 @@ struct BenchResult {
 };
 
 /// Trains `repeats` epochs for the whole-epoch time and one more with a clock around every stage.
-/// On a GPU the stages are timed on one batch, each alone and again and again, so their operands
-/// are in its caches.
+/// On a GPU the stages are timed on the first step of ten trainings, each stage alone and repeated,
+/// so their operands are in its caches.
 BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const TrainOptions& options,
                            int repeats);
 
