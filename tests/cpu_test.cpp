@@ -19,11 +19,11 @@
 #include "ae/device.hpp"
 #include "ae/error.hpp"
 
+#include "cpu/gemm.hpp"
+#include "cpu/instruction_set.hpp"
 #include "device/cpu/cpu_device.hpp"
 #include "device/cpu/float_mode.hpp"
-#include "device/cpu/gemm.hpp"
 #include "device/cpu/thread_pool.hpp"
-#include "device/cpu/vector_kernels.hpp"
 #include "error_message.hpp"
 #include "targets.hpp"
 
@@ -179,28 +179,28 @@ TEST(FloatMode, HoldsOnEveryThreadOfAPoolAndNowhereElse) {
 // ── Instruction sets ────────────────────────────────────────────────────────────────────────────
 
 TEST(InstructionSets, EndWithTheBaselineAndHaveNamesOfTheirOwn) {
-  const std::span<const cpu::VectorKernels* const> usable = cpu::usable_vector_kernels();
+  const std::span<const cpu::InstructionSet> usable = cpu::usable_instruction_sets();
   ASSERT_FALSE(usable.empty());
-  EXPECT_STREQ(usable.back()->instruction_set, "baseline");
+  EXPECT_EQ(to_string(usable.back()), "baseline");
   std::set<std::string_view> names;
-  for (const cpu::VectorKernels* kernels : usable) names.insert(kernels->instruction_set);
+  for (const cpu::InstructionSet set : usable) names.insert(to_string(set));
   EXPECT_EQ(names.size(), usable.size());
 }
 
 TEST(InstructionSets, TheBestIsTakenUnlessTheEnvironmentSaysOtherwise) {
-  const std::span<const cpu::VectorKernels* const> usable = cpu::usable_vector_kernels();
+  const std::span<const cpu::InstructionSet> usable = cpu::usable_instruction_sets();
   {
     const test::EnvironmentVariable isa("AE_ISA", "");
-    EXPECT_EQ(&cpu::select_vector_kernels(), usable.front());
+    EXPECT_EQ(cpu::select_instruction_set(), usable.front());
   }
-  for (const cpu::VectorKernels* kernels : usable) {
-    const test::EnvironmentVariable isa("AE_ISA", kernels->instruction_set);
-    EXPECT_EQ(&cpu::select_vector_kernels(), kernels);
-    EXPECT_TRUE(says(describe_cpu(2), kernels->instruction_set));
+  for (const cpu::InstructionSet set : usable) {
+    const test::EnvironmentVariable isa("AE_ISA", std::string(to_string(set)));
+    EXPECT_EQ(cpu::select_instruction_set(), set);
+    EXPECT_TRUE(says(describe_cpu(2), to_string(set)));
     EXPECT_TRUE(says(describe_cpu(2), "2 threads"));
   }
   const test::EnvironmentVariable isa("AE_ISA", "abacus");
-  const std::string message = error_of([] { cpu::select_vector_kernels(); });
+  const std::string message = error_of([] { cpu::select_instruction_set(); });
   EXPECT_TRUE(says(message, "AE_ISA"));
   EXPECT_TRUE(says(message, "abacus"));
   EXPECT_TRUE(says(message, "baseline"));
@@ -228,8 +228,8 @@ TEST(Gemm, StaysWithinItsRowsAndTransposes) {
           for (const bool transpose_b : {false, true}) {
             constexpr float kUntouched = 1234;
             std::vector<float> c(20 * kStride, kUntouched);
-            cpu::gemm(transpose_a ? cpu::Transpose::yes : cpu::Transpose::no,
-                      transpose_b ? cpu::Transpose::yes : cpu::Transpose::no, m, n, k, a.data(),
+            cpu::gemm(transpose_a ? cpu::Transposed::yes : cpu::Transposed::no,
+                      transpose_b ? cpu::Transposed::yes : cpu::Transposed::no, m, n, k, a.data(),
                       kStride, b.data(), kStride, c.data(), kStride);
             for (std::int64_t row = 0; row < 20; ++row) {
               for (std::int64_t col = 0; col < kStride; ++col) {

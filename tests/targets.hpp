@@ -12,7 +12,7 @@
 
 #include "ae/device.hpp"
 
-#include "device/cpu/vector_kernels.hpp"
+#include "cpu/instruction_set.hpp"
 #include "device/cuda/cuda_device.hpp"
 #include "device/device.hpp"
 #include "executors/make_device.hpp"
@@ -105,8 +105,8 @@ inline std::vector<Target> devices() {
   for (const DeviceInfo& device : list_devices()) {
     if (!device.usable || device.name == "check") continue;
     if (device.name == "cpu") {
-      for (const cpu::VectorKernels* kernels : cpu::usable_vector_kernels()) {
-        found.push_back({{"cpu", 1}, kernels->instruction_set, {}});
+      for (const cpu::InstructionSet set : cpu::usable_instruction_sets()) {
+        found.push_back({{"cpu", 1}, std::string(to_string(set)), {}});
       }
     } else if (device.name == "simt") {
       for (const std::string& order : simt_orders()) {

@@ -5,6 +5,7 @@
 
 #include "ae/activation.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 #include "formulas/activations.hpp"
@@ -41,5 +42,7 @@ struct ActivationBackward {
 inline const float* saved_output(const ActivationBackward& op) {
   return slope_from_input(op.activation) ? op.z.data : op.y.data;
 }
+
+AE_OPERATION(ActivationBackward)
 
 }  // namespace ae

@@ -7,9 +7,9 @@
 // Traffic: 8 bytes an element, 4 read and 4 written.
 // The bias is not counted; z, where it is kept, is 4 more.
 
+#include "activation/activation_kernels.hpp"
 #include "common/pack.cuh"
 #include "formulas/activations.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -42,7 +42,8 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 void bias_activation(Activation activation, const float* bias, float* y, float* z,
-                     std::int64_t rows, std::int64_t cols, Stream stream, std::int64_t channels) {
+                     std::int64_t rows, std::int64_t cols, LaunchContext& context,
+                     std::int64_t channels) {
   if (rows == 0 || cols == 0) return;
   if (bias == nullptr && activation == Activation::identity) return;
   if (channels == 0) channels = cols;
@@ -50,10 +51,10 @@ void bias_activation(Activation activation, const float* bias, float* y, float* 
   const LaunchShape shape{dim3(static_cast<unsigned>(rows)), dim3(kThreads)};
   for_activation(activation, [&]<typename Formula>() {
     if (packs_of_four(cols, y, loaded_in_packs, z)) {
-      AE_LAUNCH((bias_activation_kernel<Formula, 4>), shape, stream, bias, y, z, rows, cols,
+      AE_LAUNCH((bias_activation_kernel<Formula, 4>), shape, context, bias, y, z, rows, cols,
                 channels);
     } else {
-      AE_LAUNCH((bias_activation_kernel<Formula, 1>), shape, stream, bias, y, z, rows, cols,
+      AE_LAUNCH((bias_activation_kernel<Formula, 1>), shape, context, bias, y, z, rows, cols,
                 channels);
     }
   });

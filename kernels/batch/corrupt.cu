@@ -7,11 +7,13 @@
 //
 // Traffic: 8 bytes a value, 4 read and 4 written.
 
+#include "batch/corrupt.hpp"
+#include "common/launch_context.hpp"
 #include "common/pack.cuh"
+#include "common/random_address.hpp"
 #include "formulas/noise.hpp"
 #include "formulas/normal.hpp"
 #include "formulas/philox.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -66,17 +68,20 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void corrupt(const NoiseOptions& noise, const RandomAddress& random, const float* clean,
-             float* noisy, std::int64_t count, Stream stream) {
-  if (count == 0 || (noise.kind == Noise::none && noisy == clean)) return;
+void launch(const CorruptBatch& op, LaunchContext& context) {
+  const std::int64_t count = op.clean.size();
+  const float* const clean = op.clean.data;
+  float* const noisy = op.noisy.data;
+  if (count == 0 || (op.noise.kind == Noise::none && noisy == clean)) return;
+  const RandomAddress random{op.seed, op.step.data, op.first_row * op.clean.cols};
   const LaunchShape shape{blocks_for(count + kDraws, kThreads * kDraws, kMostBlocks),
                           dim3(kThreads)};
-  noises::for_noise(noise.kind, [&]<typename Formula>() {
+  noises::for_noise(op.noise.kind, [&]<typename Formula>() {
     if (random.first % kDraws == 0 && packs_of_four(count, clean, noisy)) {
-      AE_LAUNCH((corrupt_kernel<Formula, kDraws>), shape, stream, noise.amount, random, clean,
+      AE_LAUNCH((corrupt_kernel<Formula, kDraws>), shape, context, op.noise.amount, random, clean,
                 noisy, count);
     } else {
-      AE_LAUNCH((corrupt_kernel<Formula, 1>), shape, stream, noise.amount, random, clean, noisy,
+      AE_LAUNCH((corrupt_kernel<Formula, 1>), shape, context, op.noise.amount, random, clean, noisy,
                 count);
     }
   });

@@ -5,6 +5,7 @@
 
 #include "ae/noise.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 
@@ -33,5 +34,7 @@ struct CorruptBatch {
             "clean and noisy rows differ in shape");
   }
 };
+
+AE_OPERATION(CorruptBatch)
 
 }  // namespace ae

@@ -7,8 +7,9 @@
 // Traffic: 5 bytes an element of bytes or 8 of floats, 4 of them written.
 // A row's index is not counted.
 
+#include "batch/gather.hpp"
+#include "batch/gather_rows.hpp"
 #include "common/pack.cuh"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -44,25 +45,41 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename Element>
 void gather(const Element* source, const GatherRowsChosen& chosen, float* x, std::int64_t rows,
-            std::int64_t cols, Stream stream) {
+            std::int64_t cols, LaunchContext& context) {
   const LaunchShape shape{dim3(static_cast<unsigned>(rows)), dim3(kThreads)};
   if (packs_of_four(cols, source, x)) {
-    AE_LAUNCH((gather_kernel<Element, 4>), shape, stream, source, chosen, x, cols);
+    AE_LAUNCH((gather_kernel<Element, 4>), shape, context, source, chosen, x, cols);
   } else {
-    AE_LAUNCH((gather_kernel<Element, 1>), shape, stream, source, chosen, x, cols);
+    AE_LAUNCH((gather_kernel<Element, 1>), shape, context, source, chosen, x, cols);
   }
 }
 
 }  // namespace
 
 void gather(const GatherSource& source, const GatherRowsChosen& chosen, float* x, std::int64_t rows,
-            std::int64_t cols, Stream stream) {
+            std::int64_t cols, LaunchContext& context) {
   if (rows == 0 || cols == 0) return;
   if (source.bytes != nullptr) {
-    gather(source.bytes, chosen, x, rows, cols, stream);
+    gather(source.bytes, chosen, x, rows, cols, context);
   } else {
-    gather(source.floats, chosen, x, rows, cols, stream);
+    gather(source.floats, chosen, x, rows, cols, context);
   }
+}
+
+void launch(const GatherBatch& op, LaunchContext& context) {
+  if (context.gather_from_host(op)) return;
+  gather({op.data->bytes(), op.data->floats()},
+         {.permutation = op.permutation.data,
+          .step = op.step.data,
+          .steps_per_epoch = op.steps_per_epoch,
+          .batch_size = op.batch_size},
+         op.x.data, op.x.rows, op.x.cols, context);
+}
+
+void launch(const GatherRows& op, LaunchContext& context) {
+  if (context.gather_from_host(op)) return;
+  gather({op.data->bytes(), op.data->floats()}, {.first_row = op.first_row}, op.x.data, op.x.rows,
+         op.x.cols, context);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

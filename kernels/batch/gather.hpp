@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/resident_data.hpp"
 #include "core/tensor.hpp"
@@ -54,5 +55,8 @@ struct GatherRows {
     require(first_row >= 0 && first_row + x.rows <= data->rows(), kName, "there are no such rows");
   }
 };
+
+AE_OPERATION(GatherBatch)
+AE_OPERATION(GatherRows)
 
 }  // namespace ae

@@ -5,9 +5,9 @@
 // Traffic: 4 bytes an activation, or 8 for the mean and the variance of one, all read.
 // Besides, a column has 8 of partial sums for each block that crosses it, and 4 of sums.
 
+#include "code/code_statistics.hpp"
 #include "common/column_sums.cuh"
 #include "formulas/gaussian.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -31,7 +31,7 @@ struct Divergences {
 template <typename Statistic>
 __global__ void __launch_bounds__(kColumnSumThreads)
     code_statistics_kernel(Statistic statistic, std::int64_t rows, std::int64_t cols, float* sums,
-                           ColumnSumScratch scratch) {
+                           Scratch scratch) {
   sum_columns<1>(rows, cols, scratch, sums, [&](std::int64_t row, std::int64_t col, float* sum) {
     *sum += statistic.at(row, col);
   });
@@ -40,16 +40,16 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 }  // namespace
 
 void sum_activations(const float* y, std::int64_t rows, std::int64_t cols, float* sums,
-                     const ColumnSumScratch& scratch, Stream stream) {
+                     const Scratch& scratch, LaunchContext& context) {
   if (cols == 0) return;
-  AE_LAUNCH(code_statistics_kernel<Activations>, column_sum_shape(rows, cols, 1), stream,
+  AE_LAUNCH(code_statistics_kernel<Activations>, column_sum_shape(rows, cols, 1), context,
             Activations{y, cols}, rows, cols, sums, scratch);
 }
 
 void sum_divergences(const float* h, std::int64_t rows, std::int64_t latent, float* sums,
-                     const ColumnSumScratch& scratch, Stream stream) {
+                     const Scratch& scratch, LaunchContext& context) {
   if (latent == 0) return;
-  AE_LAUNCH(code_statistics_kernel<Divergences>, column_sum_shape(rows, latent, 1), stream,
+  AE_LAUNCH(code_statistics_kernel<Divergences>, column_sum_shape(rows, latent, 1), context,
             Divergences{h, latent}, rows, latent, sums, scratch);
 }
 

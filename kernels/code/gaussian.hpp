@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 
@@ -80,5 +81,8 @@ struct GaussianBackward {
 inline bool needs_means(const GaussianBackward& op) {
   return op.free_bits > 0;
 }
+
+AE_OPERATION(GaussianSample)
+AE_OPERATION(GaussianBackward)
 
 }  // namespace ae

@@ -7,19 +7,34 @@
 // Besides, a column has 8 of partial sums for each block that crosses it, 4 of sums, and 4 a block
 // of its divergences' sum where that decides; a block has 16 of divergence.
 
+#include "code/code_statistics.hpp"
+#include "code/gaussian.hpp"
 #include "common/column_sums.cuh"
 #include "common/loss_sum.cuh"
+#include "common/random_address.hpp"
 #include "formulas/gaussian.hpp"
 #include "formulas/normal.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
 namespace {
 
+struct Arguments {
+  const float* h;
+  const float* dz;
+  RandomAddress random;
+  float kl_scale;
+  std::int64_t warm_up_steps;
+  float free_bits;
+  const float* divergence_sums;  ///< of h's columns; null where free_bits is 0
+  float* dh;
+  float* dbias;
+  double* kl_sum;
+};
+
 __global__ void __launch_bounds__(kColumnSumThreads)
-    gaussian_gradient_kernel(GaussianGradientArguments arguments, std::int64_t rows,
-                             std::int64_t latent, ColumnSumScratch scratch) {
+    gaussian_gradient_kernel(Arguments arguments, std::int64_t rows, std::int64_t latent,
+                             Scratch scratch) {
   const RandomStream stream =
       stream_of_step(arguments.random.seed, RandomPurpose::code, arguments.random.step);
   const std::int64_t cols = 2 * latent;
@@ -56,10 +71,26 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 
 }  // namespace
 
-void gaussian_gradient(const GaussianGradientArguments& arguments, std::int64_t rows,
-                       std::int64_t latent, const ColumnSumScratch& scratch, Stream stream) {
+void launch(const GaussianBackward& op, LaunchContext& context) {
+  const std::int64_t rows = op.dz.rows;
+  const std::int64_t latent = op.dz.cols;
   if (latent == 0) return;
-  AE_LAUNCH(gaussian_gradient_kernel, column_sum_shape(rows, 2 * latent, 1), stream, arguments,
+  ScratchSizes sizes = column_sum_scratch(rows, 2 * latent);
+  if (needs_means(op)) sizes.statistics = latent;
+  const Scratch scratch = context.scratch(sizes);
+  float* const sums = needs_means(op) ? scratch.statistics : nullptr;
+  if (needs_means(op)) sum_divergences(op.h.data, rows, latent, sums, scratch, context);
+  const Arguments arguments{.h = op.h.data,
+                            .dz = op.dz.data,
+                            .random = {op.seed, op.step.data},
+                            .kl_scale = op.kl_scale,
+                            .warm_up_steps = op.warm_up_steps,
+                            .free_bits = op.free_bits,
+                            .divergence_sums = sums,
+                            .dh = op.dh.data,
+                            .dbias = op.dbias.data,
+                            .kl_sum = op.kl_sum.data};
+  AE_LAUNCH(gaussian_gradient_kernel, column_sum_shape(rows, 2 * latent, 1), context, arguments,
             rows, latent, scratch);
 }
 

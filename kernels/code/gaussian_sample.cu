@@ -8,10 +8,12 @@
 // Traffic: 12 bytes a value of z, 8 read and 4 written.
 // Besides, 8 are written a row where the divergence is asked for.
 
+#include "code/gaussian.hpp"
+#include "common/launch_context.hpp"
+#include "common/random_address.hpp"
 #include "common/reduce.cuh"
 #include "formulas/gaussian.hpp"
 #include "formulas/normal.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -20,9 +22,16 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kMostBlocks = 4096;
 
+struct Arguments {
+  const float* h;
+  RandomAddress random;
+  bool mean_only;
+  float* z;
+  double* kl;
+};
+
 __global__ void __launch_bounds__(32 * kWarps)
-    gaussian_sample_kernel(GaussianSampleArguments arguments, std::int64_t rows,
-                           std::int64_t latent) {
+    gaussian_sample_kernel(Arguments arguments, std::int64_t rows, std::int64_t latent) {
   const RandomStream stream =
       stream_of_step(arguments.random.seed, RandomPurpose::code, arguments.random.step);
   const std::int64_t stride = std::int64_t{gridDim.x} * kWarps;
@@ -49,11 +58,16 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 }  // namespace
 
-void gaussian_sample(const GaussianSampleArguments& arguments, std::int64_t rows,
-                     std::int64_t latent, Stream stream) {
+void launch(const GaussianSample& op, LaunchContext& context) {
+  const std::int64_t rows = op.z.rows;
   if (rows == 0) return;
+  const Arguments arguments{.h = op.h.data,
+                            .random = {op.seed, op.step.data, op.first_row * op.z.cols},
+                            .mean_only = op.mean_only,
+                            .z = op.z.data,
+                            .kl = op.kl.data};
   const LaunchShape shape{blocks_for(rows, kWarps, kMostBlocks), dim3(32, kWarps)};
-  AE_LAUNCH(gaussian_sample_kernel, shape, stream, arguments, rows, latent);
+  AE_LAUNCH(gaussian_sample_kernel, shape, context, arguments, rows, op.z.cols);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

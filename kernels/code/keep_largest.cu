@@ -11,8 +11,9 @@
 // Traffic: 8 bytes an element, 4 read and 4 written.
 // What is read again for every bit is taken to come from cache, and a stored zero for a write.
 
+#include "code/keep_largest.hpp"
+#include "common/launch_context.hpp"
 #include "formulas/ordering.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -72,13 +73,14 @@ __global__ void __launch_bounds__(kMostThreads)
 
 }  // namespace
 
-void keep_largest(std::int64_t k, float* y, std::int64_t rows, std::int64_t cols, Stream stream) {
-  if (rows == 0 || k >= cols) return;
+void launch(const KeepLargest& op, LaunchContext& context) {
+  const std::int64_t cols = op.y.cols;
+  if (op.y.rows == 0 || op.k >= cols) return;
   int col_bits = 0;
   while (std::int64_t{1} << col_bits < cols) ++col_bits;
-  const LaunchShape shape{dim3(static_cast<unsigned>(rows)),
+  const LaunchShape shape{dim3(static_cast<unsigned>(op.y.rows)),
                           dim3(cols <= kNarrow ? 32 : kMostThreads)};
-  AE_LAUNCH(keep_largest_kernel, shape, stream, k, y, cols, col_bits);
+  AE_LAUNCH(keep_largest_kernel, shape, context, op.k, op.y.data, cols, col_bits);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

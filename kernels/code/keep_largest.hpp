@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 
@@ -20,5 +21,7 @@ struct KeepLargest {
   static void operands(auto& op, auto&& visit) { visit(in_out("y"), op.y); }
   void check() const { require(k >= 0, kName, "k is negative"); }
 };
+
+AE_OPERATION(KeepLargest)
 
 }  // namespace ae

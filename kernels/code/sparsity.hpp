@@ -5,6 +5,7 @@
 #include "ae/activation.hpp"
 #include "ae/sparsity.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 #include "formulas/activations.hpp"
@@ -55,5 +56,7 @@ inline const float* saved_output(const SparsityBackward& op) {
 inline bool needs_means(const SparsityBackward& op) {
   return op.sparsity.kl > 0;
 }
+
+AE_OPERATION(SparsityBackward)
 
 }  // namespace ae

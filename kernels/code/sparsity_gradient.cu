@@ -7,20 +7,30 @@
 // 4 more are read where the slope needs z. Besides, a column has 8 of partial sums for each block
 // that crosses it, 4 of sums, and 4 a warp of its activations' sum; a block has 16 of penalty.
 
+#include "code/code_statistics.hpp"
+#include "code/sparsity.hpp"
 #include "common/column_sums.cuh"
 #include "common/loss_sum.cuh"
 #include "formulas/activations.hpp"
 #include "formulas/sparsity.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
 namespace {
 
+struct Arguments {
+  const float* y;
+  const float* saved;            ///< y, or z where the slope needs that
+  const float* activation_sums;  ///< of y's columns; null where nothing is asked of them
+  float* dy;
+  float* dbias;
+  double* penalty_sum;
+};
+
 template <typename Formula>
 __global__ void __launch_bounds__(kColumnSumThreads)
-    sparsity_gradient_kernel(SparsityArguments arguments, sparsity::Rates rates, std::int64_t rows,
-                             std::int64_t cols, ColumnSumScratch scratch) {
+    sparsity_gradient_kernel(Arguments arguments, sparsity::Rates rates, std::int64_t rows,
+                             std::int64_t cols, Scratch scratch) {
   const std::int64_t column = std::int64_t{blockIdx.x} * 32 + threadIdx.x;
   const bool counts_column = blockIdx.y == 0 && threadIdx.y == 0 && rows > 0;
   float of_mean = 0.0F;
@@ -51,14 +61,29 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 
 }  // namespace
 
-void sparsity_gradient(const SparsityArguments& arguments, std::int64_t rows, std::int64_t cols,
-                       const ColumnSumScratch& scratch, Stream stream) {
+void launch(const SparsityBackward& op, LaunchContext& context) {
+  const std::int64_t rows = op.y.rows;
+  const std::int64_t cols = op.y.cols;
   if (cols == 0) return;
-  const sparsity::Rates rates =
-      sparsity::rates_of(arguments.sparsity, arguments.kept_largest, rows);
-  for_activation(arguments.activation, [&]<typename Formula>() {
-    AE_LAUNCH(sparsity_gradient_kernel<Formula>, column_sum_shape(rows, cols, 1), stream, arguments,
-              rates, rows, cols, scratch);
+  // Without dbias, the column sums have a place of their own.
+  const std::int64_t means = needs_means(op) ? cols : 0;
+  const std::int64_t unwanted_sums = op.dbias.exists() ? 0 : cols;
+  ScratchSizes sizes = column_sum_scratch(rows, cols);
+  sizes.statistics = means + unwanted_sums;
+  const Scratch scratch = context.scratch(sizes);
+  if (needs_means(op)) {
+    sum_activations(op.y.data, rows, cols, scratch.statistics, scratch, context);
+  }
+  const Arguments arguments{.y = op.y.data,
+                            .saved = saved_output(op),
+                            .activation_sums = needs_means(op) ? scratch.statistics : nullptr,
+                            .dy = op.dy.data,
+                            .dbias = op.dbias.exists() ? op.dbias.data : scratch.statistics + means,
+                            .penalty_sum = op.penalty_sum.data};
+  const sparsity::Rates rates = sparsity::rates_of(op.sparsity, op.kept_largest, rows);
+  for_activation(op.activation, [&]<typename Formula>() {
+    AE_LAUNCH(sparsity_gradient_kernel<Formula>, column_sum_shape(rows, cols, 1), context,
+              arguments, rates, rows, cols, scratch);
   });
 }
 

@@ -4,9 +4,9 @@
 
 #include "common/last_block.cuh"
 #include "common/launch.hpp"
+#include "common/launch_context.hpp"
 #include "common/pack.cuh"
 #include "common/reduce.cuh"
-#include "kernels.hpp"
 
 /// The frame of kernels that pass once over a matrix and sum its columns on the way.
 ///
@@ -30,7 +30,7 @@ __device__ std::int64_t first_column() {
 
 /// Calls visit(row, col, sum) for the thread's packs; visit adds what it finds to sum[0 … kWidth).
 template <int kWidth, typename Visit>
-__device__ void sum_columns(std::int64_t rows, std::int64_t cols, const ColumnSumScratch& scratch,
+__device__ void sum_columns(std::int64_t rows, std::int64_t cols, const Scratch& scratch,
                             float* sums, const Visit& visit) {
   const std::int64_t col = first_column<kWidth>();
   const std::int64_t rows_a_block = (rows + gridDim.y - 1) / gridDim.y;
@@ -66,7 +66,7 @@ __device__ void sum_columns(std::int64_t rows, std::int64_t cols, const ColumnSu
 }
 
 /// Where sum_columns() puts the sums of columns that are yet to be folded.
-__device__ inline float* columns_to_fold(const ColumnSumScratch& scratch, std::int64_t cols) {
+__device__ inline float* columns_to_fold(const Scratch& scratch, std::int64_t cols) {
   return scratch.columns + gridDim.y * cols;
 }
 
@@ -91,6 +91,23 @@ inline LaunchShape column_sum_shape(std::int64_t rows, std::int64_t cols, int wi
   return {dim3(static_cast<unsigned>((cols + stripe - 1) / stripe),
                blocks_for(rows, kColumnSumRows, kColumnSumMostBlocks)),
           dim3(32, kColumnSumWarps)};
+}
+
+/// How much scratch sum_columns() needs, for the narrower of its two widths: it has the more
+/// blocks. Besides the blocks' sums of the columns, those of all blocks, to be folded.
+inline ScratchSizes column_sum_scratch(std::int64_t rows, std::int64_t cols) {
+  const LaunchShape shape = column_sum_shape(rows, cols, 1);
+  const std::int64_t stripes = shape.grid.x;
+  const std::int64_t row_blocks = shape.grid.y;
+  return {
+      .columns = (row_blocks + 1) * cols, .losses = row_blocks * stripes, .counters = stripes + 1};
+}
+
+/// The same of kernels that sum two numbers a column.
+inline ScratchSizes two_column_sums_scratch(std::int64_t rows, std::int64_t cols) {
+  ScratchSizes sizes = column_sum_scratch(rows, cols);
+  sizes.columns *= 2;
+  return sizes;
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

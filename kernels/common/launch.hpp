@@ -4,7 +4,8 @@
 /// and by the host compiler for the emulated device (simt/) into namespace ae::simt. Both have
 ///   Stream                          where launchers put their kernels, in order
 ///   LaunchShape{grid, block}        the extents of a launch
-///   AE_LAUNCH(kernel, shape, stream, arguments…)   the one way to launch a kernel, checked
+///   AE_LAUNCH(kernel, shape, where, arguments…)    the one way to launch a kernel, checked; on a
+///                                   stream, or in a LaunchContext
 ///   AE_UNROLL                       before a loop whose arrays must stay in registers
 ///   AE_SHARED(name, type)           an array, or a value, that a block's threads share
 ///   aligned<bytes>(pointer)         a pointer that is known to be so aligned

@@ -2,15 +2,15 @@
 
 #include "common/column_sums.cuh"
 #include "common/last_block.cuh"
+#include "common/launch_context.hpp"
 #include "common/reduce.cuh"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
 /// *sum += Σ of every thread's share, for kernels in the frame of column_sums.cuh, after
 /// sum_columns(): the blocks' sums by the last block. Every thread must call this, once. True in
 /// the block that came last of all, which sees what the others wrote.
-__device__ inline bool add_to_loss(double of_thread, const ColumnSumScratch& scratch, double* sum) {
+__device__ inline bool add_to_loss(double of_thread, const Scratch& scratch, double* sum) {
   const double of_block = block_sum<kColumnSumThreads>(of_thread);
   const unsigned blocks = gridDim.x * gridDim.y;
   if (threadIdx.x == 0 && threadIdx.y == 0) {

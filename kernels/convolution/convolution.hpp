@@ -5,6 +5,7 @@
 
 #include "ae/activation.hpp"
 
+#include "common/operation.hpp"
 #include "convolution/geometry.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
@@ -80,5 +81,8 @@ struct ConvolutionBackward {
     require(!dx.exists() || dx.size() == x.size(), kName, "dx is not as large as x");
   }
 };
+
+AE_OPERATION(ConvolutionForward)
+AE_OPERATION(ConvolutionBackward)
 
 }  // namespace ae

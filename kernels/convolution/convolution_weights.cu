@@ -12,8 +12,8 @@
 // Besides, a stretch has 8 bytes an element of dW.
 
 #include "common/last_block.cuh"
+#include "convolution/convolution_kernels.hpp"
 #include "convolution/geometry.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -31,7 +31,7 @@ constexpr std::int64_t kMostBlocks = 512;
 
 __global__ void __launch_bounds__(kThreads)
     convolution_weights_kernel(Convolution convolution, const float* images, const float* maps,
-                               float* dw, std::int64_t batch, ColumnSumScratch scratch) {
+                               float* dw, std::int64_t batch, Scratch scratch) {
   AE_SHARED(image_slice, float[kSlice][kValues]);
   AE_SHARED(map_slice, float[kSlice][kUnits]);
   const ImageShape& image = convolution.image;
@@ -140,19 +140,14 @@ LaunchShape shape_for(const Convolution& convolution, std::int64_t batch) {
 
 }  // namespace
 
-ColumnSumScratchSizes convolution_weights_scratch(const Convolution& convolution,
-                                                  std::int64_t batch) {
-  if (convolution.weights() == 0) return {0, 0, 0};
-  const LaunchShape shape = shape_for(convolution, batch);
-  return {shape.grid.z * convolution.weights(), 0, std::int64_t{shape.grid.x} * shape.grid.y};
-}
-
 void convolution_weights(const Convolution& convolution, const float* images, const float* maps,
-                         float* dw, std::int64_t batch, const ColumnSumScratch& scratch,
-                         Stream stream) {
+                         float* dw, std::int64_t batch, LaunchContext& context) {
   if (convolution.weights() == 0) return;
-  AE_LAUNCH(convolution_weights_kernel, shape_for(convolution, batch), stream, convolution, images,
-            maps, dw, batch, scratch);
+  const LaunchShape shape = shape_for(convolution, batch);
+  const Scratch scratch = context.scratch({.columns = shape.grid.z * convolution.weights(),
+                                           .counters = std::int64_t{shape.grid.x} * shape.grid.y});
+  AE_LAUNCH(convolution_weights_kernel, shape, context, convolution, images, maps, dw, batch,
+            scratch);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -15,8 +15,8 @@
 // Tiles are 128 × 32, or 256 × 4 for up to four units. That windows overlap and blocks share
 // weights, which may then come from cache, is left out.
 
+#include "convolution/convolution_kernels.hpp"
 #include "convolution/geometry.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <int kPixels, int kUnits>
 void launch_convolve(const Work& work, const float* x, const float* w, float* y, std::int64_t batch,
-                     Stream stream) {
+                     LaunchContext& context) {
   const std::int64_t rows = gathered_count(work.rows, work.towards);
   const std::int64_t cols = gathered_count(work.cols, work.towards);
   if (rows * cols == 0) return;
@@ -166,13 +166,13 @@ void launch_convolve(const Work& work, const float* x, const float* w, float* y,
   const LaunchShape shape{dim3(tiles(pixels, kPixels), tiles(work.output.channels, kUnits),
                                static_cast<unsigned>(rows * cols)),
                           dim3(kThreads)};
-  AE_LAUNCH((convolve_kernel<kPixels, kUnits>), shape, stream, work, x, w, y, batch);
+  AE_LAUNCH((convolve_kernel<kPixels, kUnits>), shape, context, work, x, w, y, batch);
 }
 
 }  // namespace
 
 void convolve(const Convolution& convolution, Towards towards, const float* x, const float* w,
-              float* y, std::int64_t batch, Stream stream) {
+              float* y, std::int64_t batch, LaunchContext& context) {
   const bool to_map = towards == Towards::map;
   const Work work{.towards = towards,
                   .input = to_map ? convolution.image : convolution.map,
@@ -180,9 +180,9 @@ void convolve(const Convolution& convolution, Towards towards, const float* x, c
                   .rows = rows_of(convolution),
                   .cols = cols_of(convolution)};
   if (work.output.channels > kEachUnits) {
-    launch_convolve<128, 32>(work, x, w, y, batch, stream);
+    launch_convolve<128, 32>(work, x, w, y, batch, context);
   } else {
-    launch_convolve<256, kEachUnits>(work, x, w, y, batch, stream);
+    launch_convolve<256, kEachUnits>(work, x, w, y, batch, context);
   }
 }
 

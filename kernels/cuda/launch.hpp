@@ -22,8 +22,8 @@ struct LaunchShape {
 
 /// Launches with the arguments converted to the kernel's parameters, and throws if CUDA refuses.
 template <typename... Parameters, typename... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
-            Stream stream, const Arguments&... arguments) {
+void launch_kernel(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
+                   Stream stream, const Arguments&... arguments) {
   kernel<<<shape.grid, shape.block, 0, stream>>>(static_cast<Parameters>(arguments)...);
   check(cudaGetLastError(), name);
 }
@@ -33,8 +33,8 @@ __device__ __forceinline__ T* aligned(T* pointer) {
   return static_cast<T*>(__builtin_assume_aligned(pointer, kBytes));
 }
 
-#define AE_LAUNCH(kernel, shape, stream, ...) \
-  ::ae::cuda::launch("launch of " #kernel, kernel, shape, stream, __VA_ARGS__)
+#define AE_LAUNCH(kernel, shape, where, ...) \
+  ::ae::cuda::launch_kernel("launch of " #kernel, kernel, shape, where, __VA_ARGS__)
 
 #define AE_UNROLL _Pragma("unroll")
 

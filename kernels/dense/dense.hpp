@@ -4,6 +4,7 @@
 
 #include "ae/activation.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 #include "formulas/activations.hpp"
@@ -93,5 +94,8 @@ struct DenseBackward {
 inline const float* saved_output(const DenseBackward& op) {
   return slope_from_input(op.activation_below) ? op.z_below.data : op.x.data;
 }
+
+AE_OPERATION(DenseForward)
+AE_OPERATION(DenseBackward)
 
 }  // namespace ae

@@ -9,7 +9,7 @@
 // In whole tiles; that blocks share rows of op(A) and columns of op(B), which may then come from
 // cache, is left out.
 
-#include "kernels.hpp"
+#include "dense/gemm.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -88,12 +88,16 @@ unsigned tiles(std::int64_t size) {
 
 }  // namespace
 
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
-          const float* a, const float* b, float* c, Stream stream) {
+void gemm(const Product& product, LaunchContext& context) {
+  const auto& [transpose_a, transpose_b, m, n, k, a, b, c] = product;
   if (m == 0 || n == 0) return;
   const LaunchShape shape{dim3(tiles(n), tiles(m)), dim3(kThreads, kThreads)};
-  AE_LAUNCH(gemm_kernel, shape, stream, operand(a, m, k, transpose_a),
+  AE_LAUNCH(gemm_kernel, shape, context, operand(a, m, k, transpose_a),
             operand(b, k, n, transpose_b), c);
+}
+
+void LaunchContext::multiply(const Product& product) {
+  gemm(product, *this);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

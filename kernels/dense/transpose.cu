@@ -7,8 +7,9 @@
 // Traffic: 8 bytes an element, 4 read and 4 written.
 // Where it adds, 12.
 
+#include "common/launch_context.hpp"
+#include "dense/transpose.hpp"
 #include "formulas/host_device.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -47,11 +48,12 @@ __global__ void __launch_bounds__(kTile* kAtOnce)
 
 }  // namespace
 
-void transpose(const float* from, std::int64_t rows, std::int64_t cols, float* to, bool add,
-               Stream stream) {
+void launch(const Transpose& op, LaunchContext& context) {
+  const std::int64_t rows = op.from.rows;
+  const std::int64_t cols = op.from.cols;
   if (rows == 0 || cols == 0) return;
   const LaunchShape shape{dim3(tiles(rows) * tiles(cols)), dim3(kTile, kAtOnce)};
-  AE_LAUNCH(transpose_kernel, shape, stream, from, rows, cols, to, add);
+  AE_LAUNCH(transpose_kernel, shape, context, op.from.data, rows, cols, op.to.data, op.add);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 
@@ -23,5 +24,7 @@ struct Transpose {
     require(from.rows == to.cols && from.cols == to.rows, kName, "the shapes are not transposed");
   }
 };
+
+AE_OPERATION(Transpose)
 
 }  // namespace ae

@@ -7,10 +7,12 @@
 //
 // Traffic: 8 bytes a value, 4 read and 4 written.
 
+#include "common/launch_context.hpp"
 #include "common/pack.cuh"
+#include "common/random_address.hpp"
+#include "dropout/dropout.hpp"
 #include "formulas/dropout.hpp"
 #include "formulas/philox.hpp"
-#include "kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -49,19 +51,30 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-}  // namespace
-
-void drop(float rate, const RandomAddress& random, std::uint32_t layer, const float* from,
-          float* to, std::int64_t count, Stream stream) {
+void drop(const DropoutMask& mask, const ConstMatrix& from, const Matrix& to,
+          LaunchContext& context) {
+  const std::int64_t count = to.size();
   if (count == 0) return;
+  const dropout::Rate rate = dropout::rate_of(mask.rate);
+  const RandomAddress random{mask.seed, mask.step.data};
   const LaunchShape shape{blocks_for(count, kThreads * kDraws, kMostBlocks), dim3(kThreads)};
-  if (packs_of_four(count, from, to)) {
-    AE_LAUNCH(dropout_kernel<kDraws>, shape, stream, dropout::rate_of(rate), random, layer, from,
-              to, count);
+  if (packs_of_four(count, from.data, to.data)) {
+    AE_LAUNCH(dropout_kernel<kDraws>, shape, context, rate, random, mask.layer, from.data, to.data,
+              count);
   } else {
-    AE_LAUNCH(dropout_kernel<1>, shape, stream, dropout::rate_of(rate), random, layer, from, to,
+    AE_LAUNCH(dropout_kernel<1>, shape, context, rate, random, mask.layer, from.data, to.data,
               count);
   }
+}
+
+}  // namespace
+
+void launch(const DropoutForward& op, LaunchContext& context) {
+  drop(op.mask, op.x, op.y, context);
+}
+
+void launch(const DropoutBackward& op, LaunchContext& context) {
+  drop(op.mask, op.dy, op.dx, context);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 
@@ -54,5 +55,8 @@ struct DropoutBackward {
     require(dy.rows == dx.rows && dy.cols == dx.cols, kName, "dy and dx differ in shape");
   }
 };
+
+AE_OPERATION(DropoutForward)
+AE_OPERATION(DropoutBackward)
 
 }  // namespace ae

@@ -13,16 +13,27 @@
 #include "common/loss_sum.cuh"
 #include "common/pack.cuh"
 #include "formulas/losses.hpp"
-#include "kernels.hpp"
+#include "loss/reconstruction_loss.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
 namespace {
 
+struct Arguments {
+  const float* z;
+  const float* bias;
+  std::int64_t channels;
+  const float* target;
+  float gradient_scale;
+  float* dz;
+  float* dbias;
+  double* loss_sum;
+};
+
 template <typename Formula, int kWidth>
 __global__ void __launch_bounds__(kColumnSumThreads)
-    reconstruction_loss_kernel(Formula formula, LossArguments arguments, std::int64_t rows,
-                               std::int64_t cols, ColumnSumScratch scratch) {
+    reconstruction_loss_kernel(Formula formula, Arguments arguments, std::int64_t rows,
+                               std::int64_t cols, Scratch scratch) {
   float loss = 0.0F;
   const std::int64_t channels = arguments.channels;
   Pack<kWidth> bias{};
@@ -54,19 +65,27 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 
 }  // namespace
 
-void reconstruction_loss(const LossArguments& given, std::int64_t rows, std::int64_t cols,
-                         const ColumnSumScratch& scratch, Stream stream) {
+void launch(const ReconstructionLoss& op, LaunchContext& context) {
+  const std::int64_t rows = op.z.rows;
+  const std::int64_t cols = op.z.cols;
   if (cols == 0) return;
-  LossArguments arguments = given;
-  if (arguments.channels == 0) arguments.channels = cols;
-  const float* const sums = arguments.channels == cols ? arguments.dbias : scratch.columns;
-  const activations::Any output{arguments.activation};
-  losses::for_loss(arguments.loss, output, [&]<typename Formula>(const Formula& formula) {
+  const Scratch scratch = context.scratch(column_sum_scratch(rows, cols));
+  const Arguments arguments{.z = op.z.data,
+                            .bias = op.bias.data,
+                            .channels = op.channels(),
+                            .target = op.target.data,
+                            .gradient_scale = op.gradient_scale,
+                            .dz = op.dz.data,
+                            .dbias = op.dbias.data,
+                            .loss_sum = op.loss_sum.data};
+  const float* const sums = op.channels() == cols ? op.dbias.data : scratch.columns;
+  const activations::Any output{op.activation};
+  losses::for_loss(op.loss, output, [&]<typename Formula>(const Formula& formula) {
     if (packs_of_four(cols, arguments.z, arguments.target, arguments.dz, sums, scratch.columns)) {
-      AE_LAUNCH((reconstruction_loss_kernel<Formula, 4>), column_sum_shape(rows, cols, 4), stream,
+      AE_LAUNCH((reconstruction_loss_kernel<Formula, 4>), column_sum_shape(rows, cols, 4), context,
                 formula, arguments, rows, cols, scratch);
     } else {
-      AE_LAUNCH((reconstruction_loss_kernel<Formula, 1>), column_sum_shape(rows, cols, 1), stream,
+      AE_LAUNCH((reconstruction_loss_kernel<Formula, 1>), column_sum_shape(rows, cols, 1), context,
                 formula, arguments, rows, cols, scratch);
     }
   });

@@ -6,6 +6,7 @@
 #include "ae/activation.hpp"
 #include "ae/loss.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 
@@ -47,5 +48,7 @@ struct ReconstructionLoss {
             kName, "the biases do not repeat along a row");
   }
 };
+
+AE_OPERATION(ReconstructionLoss)
 
 }  // namespace ae

@@ -6,10 +6,11 @@
 // Traffic: 8 bytes an element, all read.
 // Besides, 8 are written a row. The bias, which every row reads again, is taken to come from cache.
 
+#include "common/launch_context.hpp"
 #include "common/pack.cuh"
 #include "common/reduce.cuh"
 #include "formulas/losses.hpp"
-#include "kernels.hpp"
+#include "loss/row_losses.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -40,21 +41,23 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void row_losses(Loss loss, Activation activation, const float* z, const float* bias,
-                const float* target, double* sums, std::int64_t rows, std::int64_t cols,
-                Stream stream, std::int64_t channels) {
-  if (rows == 0) return;
-  if (channels == 0) channels = cols;
+void launch(const RowLosses& op, LaunchContext& context) {
+  if (op.z.rows == 0) return;
+  const std::int64_t cols = op.z.cols;
+  const std::int64_t channels = op.channels();
+  const float* const z = op.z.data;
+  const float* const bias = op.bias.data;
+  const float* const target = op.target.data;
   const float* const loaded_in_packs = channels == cols ? bias : nullptr;
-  const LaunchShape shape{dim3(static_cast<unsigned>(rows)), dim3(kThreads)};
-  const activations::Any output{activation};
-  losses::for_loss(loss, output, [&]<typename Formula>(const Formula& formula) {
+  const LaunchShape shape{dim3(static_cast<unsigned>(op.z.rows)), dim3(kThreads)};
+  const activations::Any output{op.activation};
+  losses::for_loss(op.loss, output, [&]<typename Formula>(const Formula& formula) {
     if (packs_of_four(cols, z, loaded_in_packs, target)) {
-      AE_LAUNCH((row_losses_kernel<Formula, 4>), shape, stream, formula, z, bias, target, sums,
-                cols, channels);
+      AE_LAUNCH((row_losses_kernel<Formula, 4>), shape, context, formula, z, bias, target,
+                op.sums.data, cols, channels);
     } else {
-      AE_LAUNCH((row_losses_kernel<Formula, 1>), shape, stream, formula, z, bias, target, sums,
-                cols, channels);
+      AE_LAUNCH((row_losses_kernel<Formula, 1>), shape, context, formula, z, bias, target,
+                op.sums.data, cols, channels);
     }
   });
 }

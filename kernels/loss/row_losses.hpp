@@ -6,6 +6,7 @@
 #include "ae/activation.hpp"
 #include "ae/loss.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 
@@ -36,5 +37,7 @@ struct RowLosses {
             "the biases do not repeat along a row");
   }
 };
+
+AE_OPERATION(RowLosses)
 
 }  // namespace ae

@@ -9,16 +9,24 @@
 #include "common/column_sums.cuh"
 #include "common/pack.cuh"
 #include "formulas/activations.hpp"
-#include "kernels.hpp"
 #include "norm/channel_scales.cuh"
+#include "norm/norm_kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
 namespace {
 
+struct Arguments {
+  const float* x;
+  const float* gamma;
+  const float* beta;
+  const float* statistics;
+  float* y;
+};
+
 template <typename Formula, int kWidth>
 __global__ void __launch_bounds__(kColumnSumThreads)
-    batch_norm_kernel(BatchNormArguments arguments, std::int64_t groups, std::int64_t channels) {
+    batch_norm_kernel(Arguments arguments, std::int64_t groups, std::int64_t channels) {
   const std::int64_t col = first_column<kWidth>();
   if (col >= channels) return;
   const ScalesOfChannels<kWidth> scales(arguments.statistics, channels, col);
@@ -41,16 +49,24 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 
 }  // namespace
 
-void batch_norm(const BatchNormArguments& arguments, std::int64_t groups, std::int64_t channels,
-                Stream stream) {
+void launch(const BatchNormForward& op, LaunchContext& context) {
+  const bool is_training = op.mean_var.exists();
+  if (is_training) batch_statistics(op, context);
+  const std::int64_t groups = normalized_groups(op);
+  const std::int64_t channels = op.channels;
   if (groups == 0 || channels == 0) return;
-  for_activation(arguments.activation, [&]<typename Formula>() {
+  const Arguments arguments{.x = op.x.data,
+                            .gamma = op.gamma.data,
+                            .beta = op.beta.data,
+                            .statistics = is_training ? op.mean_var.data : op.running.data,
+                            .y = op.y.data};
+  for_activation(op.activation, [&]<typename Formula>() {
     if (channels >= kWideChannels &&
         packs_of_four(channels, arguments.x, arguments.gamma, arguments.beta, arguments.y)) {
-      AE_LAUNCH((batch_norm_kernel<Formula, 4>), column_sum_shape(groups, channels, 4), stream,
+      AE_LAUNCH((batch_norm_kernel<Formula, 4>), column_sum_shape(groups, channels, 4), context,
                 arguments, groups, channels);
     } else {
-      AE_LAUNCH((batch_norm_kernel<Formula, 1>), column_sum_shape(groups, channels, 1), stream,
+      AE_LAUNCH((batch_norm_kernel<Formula, 1>), column_sum_shape(groups, channels, 1), context,
                 arguments, groups, channels);
     }
   });

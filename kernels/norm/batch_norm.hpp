@@ -5,6 +5,7 @@
 
 #include "ae/activation.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 #include "norm/normalization.hpp"
@@ -80,5 +81,8 @@ struct BatchNormBackward {
     require(!dx.exists() || dx.size() == x.size(), kName, "dx is not as large as x");
   }
 };
+
+AE_OPERATION(BatchNormForward)
+AE_OPERATION(BatchNormBackward)
 
 }  // namespace ae

@@ -8,24 +8,33 @@
 
 #include "common/column_sums.cuh"
 #include "common/pack.cuh"
-#include "kernels.hpp"
 #include "norm/channel_scales.cuh"
+#include "norm/norm_kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
 namespace {
 
+struct Arguments {
+  const float* x;
+  const float* gamma;
+  const float* statistics;
+  const float* dgamma;
+  const float* dbeta;
+  const float* dz;
+  float* dx;
+};
+
 template <int kWidth>
 __global__ void __launch_bounds__(kColumnSumThreads)
-    batch_norm_gradient_kernel(InputGradientArguments arguments, const float* dgamma,
-                               const float* dbeta, std::int64_t groups, std::int64_t channels) {
+    batch_norm_gradient_kernel(Arguments arguments, std::int64_t groups, std::int64_t channels) {
   const std::int64_t col = first_column<kWidth>();
   if (col >= channels) return;
   const auto count = static_cast<float>(groups);
   const ScalesOfChannels<kWidth> scales(arguments.statistics, channels, col);
   const Pack<kWidth> gamma = load_pack<kWidth>(arguments.gamma + col);
-  Pack<kWidth> mean_g = load_pack<kWidth>(dbeta + col);
-  Pack<kWidth> mean_product = load_pack<kWidth>(dgamma + col);
+  Pack<kWidth> mean_g = load_pack<kWidth>(arguments.dbeta + col);
+  Pack<kWidth> mean_product = load_pack<kWidth>(arguments.dgamma + col);
   AE_UNROLL
   for (int i = 0; i < kWidth; ++i) {
     mean_g.value[i] = gamma.value[i] * (mean_g.value[i] / count);
@@ -49,17 +58,26 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 
 }  // namespace
 
-void batch_norm_gradient(const InputGradientArguments& arguments, const float* dgamma,
-                         const float* dbeta, std::int64_t groups, std::int64_t channels,
-                         Stream stream) {
-  if (groups == 0 || channels == 0) return;
-  if (channels >= kWideChannels && packs_of_four(channels, arguments.x, arguments.gamma,
-                                                 arguments.dz, arguments.dx, dgamma, dbeta)) {
-    AE_LAUNCH(batch_norm_gradient_kernel<4>, column_sum_shape(groups, channels, 4), stream,
-              arguments, dgamma, dbeta, groups, channels);
+void launch(const BatchNormBackward& op, LaunchContext& context) {
+  norm_gradient(op, context);
+  const std::int64_t groups = normalized_groups(op);
+  const std::int64_t channels = op.channels;
+  if (!op.dx.exists() || groups == 0 || channels == 0) return;
+  const Arguments arguments{.x = op.x.data,
+                            .gamma = op.gamma.data,
+                            .statistics = op.mean_var.data,
+                            .dgamma = op.dgamma.data,
+                            .dbeta = op.dbeta.data,
+                            .dz = op.dy.data,
+                            .dx = op.dx.data};
+  if (channels >= kWideChannels &&
+      packs_of_four(channels, arguments.x, arguments.gamma, arguments.dz, arguments.dx,
+                    arguments.dgamma, arguments.dbeta)) {
+    AE_LAUNCH(batch_norm_gradient_kernel<4>, column_sum_shape(groups, channels, 4), context,
+              arguments, groups, channels);
   } else {
-    AE_LAUNCH(batch_norm_gradient_kernel<1>, column_sum_shape(groups, channels, 1), stream,
-              arguments, dgamma, dbeta, groups, channels);
+    AE_LAUNCH(batch_norm_gradient_kernel<1>, column_sum_shape(groups, channels, 1), context,
+              arguments, groups, channels);
   }
 }
 

@@ -13,7 +13,7 @@
 #include "common/column_sums.cuh"
 #include "common/last_block.cuh"
 #include "formulas/normalization.hpp"
-#include "kernels.hpp"
+#include "norm/norm_kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -46,7 +46,7 @@ __device__ float sum_of_warps(float value) {
 
 __global__ void __launch_bounds__(kColumnSumThreads)
     batch_statistics_kernel(const float* x, float* statistics, float* running, std::int64_t groups,
-                            std::int64_t channels, ColumnSumScratch scratch) {
+                            std::int64_t channels, Scratch scratch) {
   const std::int64_t col = first_column<1>();
   const bool inside = col < channels;
   const Stretch stretch(groups, blockIdx.y);
@@ -100,11 +100,12 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 
 }  // namespace
 
-void batch_statistics(const float* x, float* statistics, float* running, std::int64_t groups,
-                      std::int64_t channels, const ColumnSumScratch& scratch, Stream stream) {
-  if (channels == 0) return;
-  AE_LAUNCH(batch_statistics_kernel, column_sum_shape(groups, channels, 1), stream, x, statistics,
-            running, groups, channels, scratch);
+void batch_statistics(const BatchNormForward& op, LaunchContext& context) {
+  if (op.channels == 0) return;
+  const std::int64_t groups = normalized_groups(op);
+  const Scratch scratch = context.scratch(two_column_sums_scratch(groups, op.channels));
+  AE_LAUNCH(batch_statistics_kernel, column_sum_shape(groups, op.channels, 1), context, op.x.data,
+            op.mean_var.data, op.running.data, groups, op.channels, scratch);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -8,10 +8,11 @@
 // Besides, 8 are written a row where they are kept. γ and β, which every row reads again, are taken
 // to come from cache.
 
+#include "common/launch_context.hpp"
 #include "common/row_sum.cuh"
 #include "formulas/activations.hpp"
 #include "formulas/normalization.hpp"
-#include "kernels.hpp"
+#include "norm/layer_norm.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -20,9 +21,17 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kMostBlocks = 4096;
 
+struct Arguments {
+  const float* x;
+  const float* gamma;
+  const float* beta;
+  float* y;
+  float* statistics;  ///< may be null
+};
+
 template <typename Formula>
 __global__ void __launch_bounds__(32 * kWarps)
-    layer_norm_kernel(LayerNormArguments arguments, std::int64_t groups, std::int64_t channels) {
+    layer_norm_kernel(Arguments arguments, std::int64_t groups, std::int64_t channels) {
   const std::int64_t stride = std::int64_t{gridDim.x} * kWarps;
   const auto count = static_cast<float>(channels);
   for (std::int64_t group = std::int64_t{blockIdx.x} * kWarps + threadIdx.y; group < groups;
@@ -51,12 +60,17 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 }  // namespace
 
-void layer_norm(const LayerNormArguments& arguments, std::int64_t groups, std::int64_t channels,
-                Stream stream) {
-  if (groups == 0 || channels == 0) return;
+void launch(const LayerNormForward& op, LaunchContext& context) {
+  const std::int64_t groups = normalized_groups(op);
+  if (groups == 0 || op.channels == 0) return;
+  const Arguments arguments{.x = op.x.data,
+                            .gamma = op.gamma.data,
+                            .beta = op.beta.data,
+                            .y = op.y.data,
+                            .statistics = op.mean_rstd.data};
   const LaunchShape shape{blocks_for(groups, kWarps, kMostBlocks), dim3(32, kWarps)};
-  for_activation(arguments.activation, [&]<typename Formula>() {
-    AE_LAUNCH(layer_norm_kernel<Formula>, shape, stream, arguments, groups, channels);
+  for_activation(op.activation, [&]<typename Formula>() {
+    AE_LAUNCH(layer_norm_kernel<Formula>, shape, context, arguments, groups, op.channels);
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "ae/activation.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 #include "norm/normalization.hpp"
@@ -80,5 +81,8 @@ struct LayerNormBackward {
     require(!dx.exists() || dx.size() == x.size(), kName, "dx is not as large as x");
   }
 };
+
+AE_OPERATION(LayerNormForward)
+AE_OPERATION(LayerNormBackward)
 
 }  // namespace ae

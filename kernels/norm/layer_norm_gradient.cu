@@ -9,7 +9,7 @@
 
 #include "common/row_sum.cuh"
 #include "formulas/normalization.hpp"
-#include "kernels.hpp"
+#include "norm/norm_kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -18,9 +18,16 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kMostBlocks = 4096;
 
+struct Arguments {
+  const float* x;
+  const float* gamma;
+  const float* statistics;
+  const float* dz;
+  float* dx;
+};
+
 __global__ void __launch_bounds__(32 * kWarps)
-    layer_norm_gradient_kernel(InputGradientArguments arguments, std::int64_t groups,
-                               std::int64_t channels) {
+    layer_norm_gradient_kernel(Arguments arguments, std::int64_t groups, std::int64_t channels) {
   const std::int64_t stride = std::int64_t{gridDim.x} * kWarps;
   const auto count = static_cast<float>(channels);
   for (std::int64_t group = std::int64_t{blockIdx.x} * kWarps + threadIdx.y; group < groups;
@@ -49,11 +56,17 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 }  // namespace
 
-void layer_norm_gradient(const InputGradientArguments& arguments, std::int64_t groups,
-                         std::int64_t channels, Stream stream) {
-  if (groups == 0 || channels == 0) return;
+void launch(const LayerNormBackward& op, LaunchContext& context) {
+  norm_gradient(op, context);
+  const std::int64_t groups = normalized_groups(op);
+  if (!op.dx.exists() || groups == 0 || op.channels == 0) return;
+  const Arguments arguments{.x = op.x.data,
+                            .gamma = op.gamma.data,
+                            .statistics = op.mean_rstd.data,
+                            .dz = op.dy.data,
+                            .dx = op.dx.data};
   const LaunchShape shape{blocks_for(groups, kWarps, kMostBlocks), dim3(32, kWarps)};
-  AE_LAUNCH(layer_norm_gradient_kernel, shape, stream, arguments, groups, channels);
+  AE_LAUNCH(layer_norm_gradient_kernel, shape, context, arguments, groups, op.channels);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

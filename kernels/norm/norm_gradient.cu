@@ -11,8 +11,8 @@
 #include "common/last_block.cuh"
 #include "common/pack.cuh"
 #include "formulas/activations.hpp"
-#include "kernels.hpp"
 #include "norm/channel_scales.cuh"
+#include "norm/norm_kernels.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -21,6 +21,17 @@ namespace {
 /// On a multiprocessor: up to 85 registers a thread, which is enough. Left to itself, the compiler
 /// aims for fewer on some architectures, and spills.
 constexpr int kBlocksAtOnce = 3;
+
+struct Arguments {
+  const float* x;
+  const float* gamma;
+  const float* beta;
+  const float* statistics;
+  const float* y;
+  float* dy;
+  float* dgamma;
+  float* dbeta;
+};
 
 /// Both sums of a column.
 template <int kWidth>
@@ -39,8 +50,8 @@ struct Sums {
 
 template <typename Formula, typename Scales, int kWidth>
 __global__ void __launch_bounds__(kColumnSumThreads, kBlocksAtOnce)
-    norm_gradient_kernel(NormGradientArguments arguments, std::int64_t groups,
-                         std::int64_t channels, ColumnSumScratch scratch) {
+    norm_gradient_kernel(Arguments arguments, std::int64_t groups, std::int64_t channels,
+                         Scratch scratch) {
   const std::int64_t col = first_column<kWidth>();
   const std::int64_t groups_a_block = (groups + gridDim.y - 1) / gridDim.y;
   const std::int64_t first = blockIdx.y * groups_a_block;
@@ -94,19 +105,30 @@ __global__ void __launch_bounds__(kColumnSumThreads, kBlocksAtOnce)
   }
 }
 
-template <template <int> typename Scales>
-void launch(const NormGradientArguments& arguments, std::int64_t groups, std::int64_t channels,
-            const ColumnSumScratch& scratch, Stream stream) {
-  for_activation(arguments.activation, [&]<typename Formula>() {
+template <template <int> typename Scales, typename Backward>
+void launch_norm_gradient(const Backward& op, const float* statistics, LaunchContext& context) {
+  const std::int64_t channels = op.channels;
+  if (channels == 0) return;
+  const std::int64_t groups = normalized_groups(op);
+  const Scratch scratch = context.scratch(two_column_sums_scratch(groups, channels));
+  const Arguments arguments{.x = op.x.data,
+                            .gamma = op.gamma.data,
+                            .beta = op.beta.data,
+                            .statistics = statistics,
+                            .y = op.y.data,
+                            .dy = op.dy.data,
+                            .dgamma = op.dgamma.data,
+                            .dbeta = op.dbeta.data};
+  for_activation(op.activation, [&]<typename Formula>() {
     if (channels >= kWideChannels &&
         packs_of_four(channels, arguments.x, arguments.y, arguments.gamma, arguments.beta,
                       arguments.dy, arguments.dgamma, arguments.dbeta, scratch.columns)) {
       AE_LAUNCH((norm_gradient_kernel<Formula, Scales<4>, 4>),
-                column_sum_shape(groups, channels, 4), stream, arguments, groups, channels,
+                column_sum_shape(groups, channels, 4), context, arguments, groups, channels,
                 scratch);
     } else {
       AE_LAUNCH((norm_gradient_kernel<Formula, Scales<1>, 1>),
-                column_sum_shape(groups, channels, 1), stream, arguments, groups, channels,
+                column_sum_shape(groups, channels, 1), context, arguments, groups, channels,
                 scratch);
     }
   });
@@ -114,20 +136,12 @@ void launch(const NormGradientArguments& arguments, std::int64_t groups, std::in
 
 }  // namespace
 
-void norm_gradient(const NormGradientArguments& arguments, std::int64_t groups,
-                   std::int64_t channels, const ColumnSumScratch& scratch, Stream stream) {
-  if (channels == 0) return;
-  if (arguments.of_channels) {
-    launch<ScalesOfChannels>(arguments, groups, channels, scratch, stream);
-  } else {
-    launch<ScalesOfGroups>(arguments, groups, channels, scratch, stream);
-  }
+void norm_gradient(const LayerNormBackward& op, LaunchContext& context) {
+  launch_norm_gradient<ScalesOfGroups>(op, op.mean_rstd.data, context);
 }
 
-ColumnSumScratchSizes norm_scratch(std::int64_t groups, std::int64_t channels) {
-  ColumnSumScratchSizes sizes = column_sum_scratch(groups, channels);
-  sizes.columns *= 2;
-  return sizes;
+void norm_gradient(const BatchNormBackward& op, LaunchContext& context) {
+  launch_norm_gradient<ScalesOfChannels>(op, op.mean_var.data, context);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -8,10 +8,11 @@
 // Besides, a block has 16 of partial sums.
 
 #include "common/last_block.cuh"
+#include "common/launch_context.hpp"
 #include "common/pack.cuh"
 #include "common/reduce.cuh"
 #include "formulas/optimizers.hpp"
-#include "kernels.hpp"
+#include "optimizer/clip_scale.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -48,21 +49,19 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-/// For the narrower of the two widths: it has the more blocks.
-std::int64_t clip_scale_partials(std::int64_t count) {
-  return blocks_for(count, kThreads, kMostBlocks);
-}
-
-void clip_scale(const float* gradients, std::int64_t count, float max_norm, float* scale,
-                double* partials, unsigned* counter, Stream stream) {
-  if (packs_of_four(count, gradients)) {
-    const LaunchShape shape{blocks_for(count, kThreads * 4, kMostBlocks), dim3(kThreads)};
-    AE_LAUNCH(clip_scale_kernel<4>, shape, stream, gradients, count, max_norm, scale, partials,
-              counter);
+void launch(const ClipScale& op, LaunchContext& context) {
+  const float* const gradients = op.gradients.data;
+  const std::int64_t count = op.gradients.size();
+  const bool is_wide = packs_of_four(count, gradients);
+  const LaunchShape shape{blocks_for(count, kThreads * (is_wide ? 4 : 1), kMostBlocks),
+                          dim3(kThreads)};
+  const Scratch scratch = context.scratch({.losses = shape.grid.x, .counters = 1});
+  if (is_wide) {
+    AE_LAUNCH(clip_scale_kernel<4>, shape, context, gradients, count, op.max_norm, op.scale.data,
+              scratch.losses, scratch.counters);
   } else {
-    const LaunchShape shape{blocks_for(count, kThreads, kMostBlocks), dim3(kThreads)};
-    AE_LAUNCH(clip_scale_kernel<1>, shape, stream, gradients, count, max_norm, scale, partials,
-              counter);
+    AE_LAUNCH(clip_scale_kernel<1>, shape, context, gradients, count, op.max_norm, op.scale.data,
+              scratch.losses, scratch.counters);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 
@@ -23,5 +24,7 @@ struct ClipScale {
   }
   void check() const { require(scale.size() == 1, kName, "the scale is not a single number"); }
 };
+
+AE_OPERATION(ClipScale)
 
 }  // namespace ae

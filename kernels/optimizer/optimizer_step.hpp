@@ -5,6 +5,7 @@
 
 #include "ae/optimizer.hpp"
 
+#include "common/operation.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
 #include "formulas/optimizers.hpp"
@@ -56,5 +57,7 @@ struct OptimizerStep {
             "there is not one learning rate a step");
   }
 };
+
+AE_OPERATION(OptimizerStep)
 
 }  // namespace ae

@@ -2,7 +2,8 @@
 //
 // Traffic: 4 + 4/size² bytes an element of x, 4 read and the rest written.
 
-#include "kernels.hpp"
+#include "common/launch_context.hpp"
+#include "pool/max_pool.hpp"
 #include "pool/pooling.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
@@ -26,12 +27,11 @@ __global__ void __launch_bounds__(kPoolingThreads)
 
 }  // namespace
 
-void max_pool(const ImageShape& input, std::int64_t size, const float* x, float* y,
-              std::int64_t batch, Stream stream) {
-  const PoolingWindows windows = windows_of(input, size);
-  const LaunchShape shape = pooling_shape(windows, batch);
+void launch(const MaxPoolForward& op, LaunchContext& context) {
+  const PoolingWindows windows = windows_of(op.input, op.size);
+  const LaunchShape shape = pooling_shape(windows, op.x.rows);
   if (shape.grid.x == 0) return;
-  AE_LAUNCH(max_pool_kernel, shape, stream, windows, x, y);
+  AE_LAUNCH(max_pool_kernel, shape, context, windows, op.x.data, op.y.data);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

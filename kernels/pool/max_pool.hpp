@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/operation.hpp"
 #include "convolution/geometry.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
@@ -53,5 +54,8 @@ struct MaxPoolBackward {
             "x, dy and dx are not the pool's");
   }
 };
+
+AE_OPERATION(MaxPoolForward)
+AE_OPERATION(MaxPoolBackward)
 
 }  // namespace ae

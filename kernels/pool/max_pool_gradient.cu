@@ -3,7 +3,8 @@
 //
 // Traffic: 8 + 4/size² bytes an element of x, 4 written and the rest read.
 
-#include "kernels.hpp"
+#include "common/launch_context.hpp"
+#include "pool/max_pool.hpp"
 #include "pool/pooling.cuh"
 
 namespace ae::AE_DEVICE_NAMESPACE {
@@ -38,12 +39,11 @@ __global__ void __launch_bounds__(kPoolingThreads)
 
 }  // namespace
 
-void max_pool_gradient(const ImageShape& input, std::int64_t size, const float* x, const float* dy,
-                       float* dx, std::int64_t batch, Stream stream) {
-  const PoolingWindows windows = windows_of(input, size);
-  const LaunchShape shape = pooling_shape(windows, batch);
+void launch(const MaxPoolBackward& op, LaunchContext& context) {
+  const PoolingWindows windows = windows_of(op.input, op.size);
+  const LaunchShape shape = pooling_shape(windows, op.x.rows);
   if (shape.grid.x == 0) return;
-  AE_LAUNCH(max_pool_gradient_kernel, shape, stream, windows, x, dy, dx);
+  AE_LAUNCH(max_pool_gradient_kernel, shape, context, windows, op.x.data, op.dy.data, op.dx.data);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

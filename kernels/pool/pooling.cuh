@@ -34,6 +34,11 @@ inline PoolingWindows windows_of(const ImageShape& large, std::int64_t size) {
           pieces(large.width)};
 }
 
+/// Of an upsampling, whose output is the large image.
+inline PoolingWindows upsampled_windows(const ImageShape& small, std::int64_t factor) {
+  return windows_of({small.height * factor, small.width * factor, small.channels}, factor);
+}
+
 /// A value of the small image, and its window of the large one.
 struct PoolingWindow {
   std::int64_t small;

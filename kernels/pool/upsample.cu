@@ -2,8 +2,9 @@
 //
 // Traffic: 4 + 4/factor² bytes an element of y, 4 written and the rest read.
 
-#include "kernels.hpp"
+#include "common/launch_context.hpp"
 #include "pool/pooling.cuh"
+#include "pool/upsample.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -24,13 +25,11 @@ __global__ void __launch_bounds__(kPoolingThreads)
 
 }  // namespace
 
-void upsample(const ImageShape& input, std::int64_t factor, const float* x, float* y,
-              std::int64_t batch, Stream stream) {
-  const PoolingWindows windows =
-      windows_of({input.height * factor, input.width * factor, input.channels}, factor);
-  const LaunchShape shape = pooling_shape(windows, batch);
+void launch(const UpsampleForward& op, LaunchContext& context) {
+  const PoolingWindows windows = upsampled_windows(op.input, op.factor);
+  const LaunchShape shape = pooling_shape(windows, op.x.rows);
   if (shape.grid.x == 0) return;
-  AE_LAUNCH(upsample_kernel, shape, stream, windows, x, y);
+  AE_LAUNCH(upsample_kernel, shape, context, windows, op.x.data, op.y.data);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

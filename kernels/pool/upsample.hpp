@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/operation.hpp"
 #include "convolution/geometry.hpp"
 #include "core/operand.hpp"
 #include "core/tensor.hpp"
@@ -46,5 +47,8 @@ struct UpsampleBackward {
             kName, "dy is not dx made larger");
   }
 };
+
+AE_OPERATION(UpsampleForward)
+AE_OPERATION(UpsampleBackward)
 
 }  // namespace ae

@@ -3,8 +3,9 @@
 //
 // Traffic: 4 + 4/factor² bytes an element of dy, 4 read and the rest written.
 
-#include "kernels.hpp"
+#include "common/launch_context.hpp"
 #include "pool/pooling.cuh"
+#include "pool/upsample.hpp"
 
 namespace ae::AE_DEVICE_NAMESPACE {
 
@@ -26,13 +27,11 @@ __global__ void __launch_bounds__(kPoolingThreads)
 
 }  // namespace
 
-void upsample_gradient(const ImageShape& input, std::int64_t factor, const float* dy, float* dx,
-                       std::int64_t batch, Stream stream) {
-  const PoolingWindows windows =
-      windows_of({input.height * factor, input.width * factor, input.channels}, factor);
-  const LaunchShape shape = pooling_shape(windows, batch);
+void launch(const UpsampleBackward& op, LaunchContext& context) {
+  const PoolingWindows windows = upsampled_windows(op.input, op.factor);
+  const LaunchShape shape = pooling_shape(windows, op.dx.rows);
   if (shape.grid.x == 0) return;
-  AE_LAUNCH(upsample_gradient_kernel, shape, stream, windows, dy, dx);
+  AE_LAUNCH(upsample_gradient_kernel, shape, context, windows, op.dy.data, op.dx.data);
 }
 
 }  // namespace ae::AE_DEVICE_NAMESPACE

@@ -20,8 +20,8 @@ namespace ae::simt {
 
 /// Launches with the arguments converted to the kernel's parameters, or records that.
 template <typename... Parameters, typename... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
-            Stream stream, const Arguments&... arguments) {
+void launch_kernel(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
+                   Stream stream, const Arguments&... arguments) {
   // Each thread has its own copy of the parameters, on its own stack: the kernel begins once they
   // are there.
   stream->launch({name, shape, [kernel, parameters = std::tuple<Parameters...>(arguments...)] {
@@ -35,8 +35,8 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
                   }});
 }
 
-#define AE_LAUNCH(kernel, shape, stream, ...) \
-  ::ae::simt::launch(#kernel, kernel, shape, stream, __VA_ARGS__)
+#define AE_LAUNCH(kernel, shape, where, ...) \
+  ::ae::simt::launch_kernel(#kernel, kernel, shape, where, __VA_ARGS__)
 
 /// Each declaration is an array of its own, and the same one for all threads of a block.
 #define AE_UNROLL

@@ -16,14 +16,14 @@
 #include <omp.h>
 #include <sys/resource.h>
 
+#include "cpu/gemm.hpp"
 #include "device/blocked_signals.hpp"
-#include "device/cpu/gemm.hpp"
 
 namespace ae::report {
 
 namespace {
 
-using cpu::Transpose;
+using cpu::Transposed;
 using Eigen::MatrixXd;
 using Eigen::MatrixXf;
 
@@ -108,7 +108,7 @@ MatrixXd covariance_of(const Dataset& data, std::span<const float> mean) {
   for (std::int64_t first = 0; first < data.rows(); first += kChunk) {
     const std::int64_t count = std::min(kChunk, data.rows() - first);
     centre(data, mean, first, count, rows);
-    cpu::gemm(Transpose::yes, Transpose::no, columns, columns, count, rows.data(), columns,
+    cpu::gemm(Transposed::yes, Transposed::no, columns, columns, count, rows.data(), columns,
               rows.data(), columns, product.data(), columns);
     covariance += product.cast<double>();
   }
@@ -141,7 +141,7 @@ MatrixXf iterate_for_eigenvectors(const MatrixXf& matrix, std::int64_t count) {
   double captured = -std::numeric_limits<double>::infinity();
   for (int iteration = 0; iteration < kMostIterations; ++iteration) {
     // Eigen's matrices are column-major: as row-major ones, they are their own transposes.
-    cpu::gemm(Transpose::no, Transpose::no, directions, size, size, basis.data(), size,
+    cpu::gemm(Transposed::no, Transposed::no, directions, size, size, basis.data(), size,
               matrix.data(), size, product.data(), size);
     const MatrixXf projected = basis.transpose() * product;
     const Eigen::SelfAdjointEigenSolver<MatrixXd> ritz(projected.cast<double>());
@@ -204,10 +204,10 @@ void PrincipalComponents::for_each_reconstruction(
   for (std::int64_t first = 0; first < rows; first += kChunk) {
     const std::int64_t count = std::min(kChunk, rows - first);
     centre(data, mean_, first, count, centred);
-    cpu::gemm(Transpose::no, Transpose::no, count, components_, columns, centred.data(), columns,
+    cpu::gemm(Transposed::no, Transposed::no, count, components_, columns, centred.data(), columns,
               vectors_.data(), components_, codes.data(), components_);
-    cpu::gemm(Transpose::no, Transpose::yes, count, columns, components_, codes.data(), components_,
-              vectors_.data(), components_, centred.data(), columns);
+    cpu::gemm(Transposed::no, Transposed::yes, count, columns, components_, codes.data(),
+              components_, vectors_.data(), components_, centred.data(), columns);
     for (std::int64_t i = 0; i < count; ++i) {
       data.copy_row(first + i, target);
       const std::span<float> reconstruction(centred.data() + static_cast<std::size_t>(i * columns),

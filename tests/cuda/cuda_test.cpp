@@ -19,6 +19,9 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
+#include "activation/activation_kernels.hpp"
+#include "convolution/convolution_kernels.hpp"
+#include "dense/gemm.hpp"
 #include "device/cuda/blas.hpp"
 #include "device/cuda/cuda_device.hpp"
 #include "device/device.hpp"
@@ -29,11 +32,11 @@
 #include "cuda/calls.hpp"
 #include "device/cuda/handles.hpp"
 #include "device/cuda/memory.hpp"
+#include "device/cuda/stream_context.hpp"
 #include "device/cuda/upload.hpp"
 #include "error_message.hpp"
 #include "executors/make_device.hpp"
 #include "guarded.hpp"
-#include "kernels.hpp"
 #include "numbers.hpp"
 
 namespace ae {
@@ -331,6 +334,7 @@ class Bench {
     cuda::check(cudaMemsetAsync(owned_.back()->data(), 0, bytes, stream_.get()), "cudaMemsetAsync");
     return static_cast<T*>(owned_.back()->data());
   }
+  [[nodiscard]] cuda::LaunchContext& context() { return context_; }
   [[nodiscard]] std::vector<float> download(const float* from, std::int64_t size) const {
     std::vector<float> values(static_cast<std::size_t>(size));
     cuda::check(cudaMemcpyAsync(values.data(), from, values.size() * sizeof(float),
@@ -345,6 +349,7 @@ class Bench {
   cuda::Memory memory_{0, stream_.get(), 0};
   cuda::Uploader uploader_{stream_.get()};
   std::vector<std::unique_ptr<cuda::Allocation>> owned_;
+  cuda::StreamContext context_{memory_, stream_.get()};
 };
 
 void expect_near(const std::vector<float>& actual, const std::vector<float>& expected,
@@ -374,7 +379,7 @@ TEST_F(CudaTest, OurProductAndCublasAgree) {
         const std::vector<float> poison(static_cast<std::size_t>(e.m * e.n), NAN);
         float* ours = bench.upload(poison);
         float* theirs = bench.upload(poison);
-        cuda::gemm(transpose_a, transpose_b, e.m, e.n, e.k, a, b, ours, bench.stream());
+        cuda::gemm({transpose_a, transpose_b, e.m, e.n, e.k, a, b, ours}, bench.context());
         blas.multiply({transpose_a, transpose_b, e.m, e.n, e.k, a, b, theirs});
         expect_near(bench.download(ours, e.m * e.n), bench.download(theirs, e.m * e.n),
                     1e-6F * static_cast<float>(e.k + 1));
@@ -390,9 +395,6 @@ TEST_F(CudaTest, OurActivationsAndCudnnsAgree) {
   Numbers numbers(31);
   for (const auto& [rows, cols] :
        {std::pair<std::int64_t, std::int64_t>{1, 1}, {33, 31}, {257, 784}}) {
-    const cuda::ColumnSumScratchSizes sizes = cuda::column_sum_scratch(rows, cols);
-    const cuda::ColumnSumScratch scratch{bench.zeros<float>(sizes.columns), nullptr,
-                                         bench.zeros<unsigned>(sizes.counters)};
     for (const Activation activation : {Activation::relu, Activation::sigmoid, Activation::tanh}) {
       SCOPED_TRACE(std::string(to_string(activation)) + " " + std::to_string(rows) + " x " +
                    std::to_string(cols));
@@ -400,7 +402,7 @@ TEST_F(CudaTest, OurActivationsAndCudnnsAgree) {
       const float* bias = bench.upload(numbers.vector(cols));
       float* ours = bench.upload(z);
       float* theirs = bench.upload(z);
-      cuda::bias_activation(activation, bias, ours, nullptr, rows, cols, bench.stream());
+      cuda::bias_activation(activation, bias, ours, nullptr, rows, cols, bench.context());
       dnn.add_bias(bias, theirs, rows, cols);
       dnn.activate(activation, theirs, rows, cols);
       expect_near(bench.download(ours, rows * cols), bench.download(theirs, rows * cols), 1e-6F);
@@ -410,8 +412,7 @@ TEST_F(CudaTest, OurActivationsAndCudnnsAgree) {
       float* their_dx = bench.upload(dy);
       float* our_dbias = bench.zeros<float>(cols);
       float* their_dbias = bench.zeros<float>(cols);
-      cuda::activation_gradient(activation, ours, our_dx, rows, cols, our_dbias, scratch,
-                                bench.stream());
+      cuda::activation_gradient(activation, ours, our_dx, rows, cols, our_dbias, bench.context());
       dnn.activation_gradient(activation, ours, their_dx, rows, cols);
       dnn.column_sums(their_dx, rows, cols, their_dbias);
       expect_near(bench.download(our_dx, rows * cols), bench.download(their_dx, rows * cols),
@@ -488,21 +489,17 @@ TEST_F(CudaTest, OurConvolutionsAndCudnnsAgree) {
 
       float* our_maps = nans(maps);
       cuda::convolve(convolution, Towards::map, images.data, weights.data, our_maps, batch,
-                     bench.stream());
+                     bench.context());
       expect_agreement(cuda::ConvolutionResult::maps, images, weights, maps, our_maps);
 
       float* our_images = nans(images);
       cuda::convolve(convolution, Towards::image, maps.data, weights.data, our_images, batch,
-                     bench.stream());
+                     bench.context());
       expect_agreement(cuda::ConvolutionResult::images, maps, weights, images, our_images);
 
-      const cuda::ColumnSumScratchSizes sizes =
-          cuda::convolution_weights_scratch(convolution, batch);
-      const cuda::ColumnSumScratch scratch{bench.zeros<float>(sizes.columns), nullptr,
-                                           bench.zeros<unsigned>(sizes.counters)};
       float* our_weights = nans(weights);
-      cuda::convolution_weights(convolution, images.data, maps.data, our_weights, batch, scratch,
-                                bench.stream());
+      cuda::convolution_weights(convolution, images.data, maps.data, our_weights, batch,
+                                bench.context());
       expect_agreement(cuda::ConvolutionResult::weights, images, maps, weights, our_weights);
     }
   }

@@ -6,11 +6,15 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
-# Lowest first. Folders on one line must not include each other.
+# Lowest first. Folders on one line must not include each other. Of a folder and one within it, the one
+# within it counts.
 FLOORS = [
     ["include/ae"],
     ["src/core", "src/io"],
-    ["kernels", "src/data"],
+    ["kernels/formulas", "src/data"],
+    ["kernels/cpu", "kernels/cuda", "kernels/simt"],
+    ["kernels/common"],
+    ["kernels"],
     ["src/step"],
     ["src/device"],
     ["src/executors"],
@@ -27,7 +31,7 @@ LOW = ["kernels", "src/core", "src/step", "src/device", "src/executors"]
 
 
 def folder_of(path):
-    for folder in FLOOR:
+    for folder in sorted(FLOOR, key=len, reverse=True):
         if path.is_relative_to(ROOT / folder):
             return folder
     return None
@@ -51,13 +55,13 @@ class IncludesTest(unittest.TestCase):
         seen = 0
         for path, name, target in includes():
             here, there = folder_of(path), folder_of(target)
+            seen += 1
             if here is None or here == there:
                 continue
-            seen += 1
             with self.subTest(file=str(path.relative_to(ROOT)), includes=name):
                 self.assertIsNotNone(there, "it lies in a folder that has no floor, see FLOORS")
                 self.assertLess(FLOOR[there], FLOOR[here], f"{here} must not include {there}")
-        self.assertGreater(seen, 300, "hardly any includes were found")
+        self.assertGreater(seen, 700, "hardly any includes were found")
 
     def test_know_no_training_below_the_layers(self):
         for path, name, _ in includes():

@@ -14,9 +14,9 @@
 #include "ae/dataset.hpp"
 #include "ae/error.hpp"
 
+#include "cpu/instruction_set.hpp"
 #include "device/cpu/schedule.hpp"
 #include "device/cpu/thread_pool.hpp"
-#include "device/cpu/vector_kernels.hpp"
 #include "device/fuse.hpp"
 
 namespace ae {
@@ -25,18 +25,17 @@ namespace {
 
 class ScheduledProgram final : public Program {
  public:
-  ScheduledProgram(cpu::Schedule schedule, cpu::ThreadPool& pool, const cpu::VectorKernels& kernels)
-      : schedule_(std::move(schedule)), pool_(pool), kernels_(kernels) {
+  ScheduledProgram(cpu::Schedule schedule, cpu::ThreadPool& pool)
+      : schedule_(std::move(schedule)), pool_(pool) {
     schedule_.make_scratch(pool);
   }
   void replay(std::int64_t times) override {
-    for (std::int64_t i = 0; i < times; ++i) schedule_.run(pool_, kernels_);
+    for (std::int64_t i = 0; i < times; ++i) schedule_.run(pool_);
   }
 
  private:
   cpu::Schedule schedule_;
   cpu::ThreadPool& pool_;
-  const cpu::VectorKernels& kernels_;
 };
 
 /// A data set on the CPU: gathered from where it lies in host memory.
@@ -50,7 +49,7 @@ class HostData final : public ResidentData {
 
 class CpuDevice final : public Device {
  public:
-  explicit CpuDevice(int threads) : pool_(threads), kernels_(cpu::select_vector_kernels()) {}
+  explicit CpuDevice(int threads) : pool_(threads), schedule_(cpu::select_instruction_set()) {}
 
   [[nodiscard]] int threads() const { return pool_.threads(); }
   [[nodiscard]] std::string name() const override { return "cpu"; }
@@ -86,21 +85,21 @@ class CpuDevice final : public Device {
   }
 
   [[nodiscard]] std::unique_ptr<Program> compile(const Step& step) override {
-    cpu::Schedule schedule;
-    add(fuse(step), schedule);
-    return std::make_unique<ScheduledProgram>(std::move(schedule), pool_, kernels_);
+    cpu::Schedule schedule(schedule_.instruction_set());
+    plan(fuse(step), schedule);
+    return std::make_unique<ScheduledProgram>(std::move(schedule), pool_);
   }
   void run(const Step& step) override {
     fuse(step, fused_);
     schedule_.clear();
-    add(fused_, schedule_);
-    schedule_.run(pool_, kernels_);
+    plan(fused_, schedule_);
+    schedule_.run(pool_);
   }
 
  private:
-  static void add(const Step& step, cpu::Schedule& schedule) {
+  static void plan(const Step& step, cpu::Planner& planner) {
     for (const Node& node : step.nodes()) {
-      std::visit([&](const auto& op) { schedule.add(op); }, node.op);
+      std::visit([&](const auto& op) { cpu::plan(op, planner); }, node.op);
     }
   }
 
@@ -109,7 +108,6 @@ class CpuDevice final : public Device {
   }
 
   cpu::ThreadPool pool_;
-  const cpu::VectorKernels& kernels_;
   // Of steps that run once; they keep their memory.
   Step fused_;
   cpu::Schedule schedule_;
@@ -165,7 +163,7 @@ std::unique_ptr<Device> make_cpu_device(int threads,
 std::string describe_cpu(int threads) {
   const int used = useful_threads(threads);
   return fmt::format("{}, {} thread{}, {}", cpu_model(), used, used == 1 ? "" : "s",
-                     cpu::select_vector_kernels().instruction_set);
+                     to_string(cpu::select_instruction_set()));
 }
 
 int available_cores() {

@@ -8,7 +8,7 @@
 
 namespace ae {
 
-/// The CPU as a device: oneDNN's GEMM and our own vector kernels on all cores. It is the reference
+/// The CPU as a device: oneDNN's GEMM and our own vector code on all cores. It is the reference
 /// that the GPU's kernels are compared with, and a product of its own.
 /// `threads` 0 takes every core this process may run on. Where there are fewer threads than were
 /// asked for, because they are of no use or because the system refuses them, `on_notice` is called

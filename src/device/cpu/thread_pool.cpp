@@ -7,9 +7,9 @@
 
 #include <pthread.h>
 
+#include "cpu/gemm.hpp"
 #include "device/blocked_signals.hpp"
 #include "device/cpu/float_mode.hpp"
-#include "device/cpu/gemm.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -23,7 +23,7 @@ namespace {
 /// longer than the serial stretches between the regions of a step.
 constexpr int kSpins = 2000;
 
-/// A worker's stack, Linux's usual size. `ulimit -s` may say less than the vector kernels' tiles
+/// A worker's stack, Linux's usual size. `ulimit -s` may say less than the vector code's tiles
 /// (70 KiB) and the libraries' thread-local data take.
 constexpr std::size_t kStackBytes = std::size_t{8} << 20;
 

@@ -6,9 +6,9 @@
 
 #include <cublas_v2.h>
 
+#include "common/launch_context.hpp"
 #include "device/cuda/handles.hpp"
 #include "device/cuda/memory.hpp"
-#include "device/kernel/kernel_device.hpp"
 
 namespace ae::cuda {
 

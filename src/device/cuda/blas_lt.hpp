@@ -8,10 +8,10 @@
 
 #include <cublasLt.h>
 
+#include "common/launch_context.hpp"
 #include "device/cuda/blas.hpp"
 #include "device/cuda/handles.hpp"
 #include "device/cuda/memory.hpp"
-#include "device/kernel/kernel_device.hpp"
 
 namespace ae::cuda {
 

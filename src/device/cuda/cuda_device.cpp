@@ -276,13 +276,16 @@ class CudaDevice final : public KernelDevice {
   [[nodiscard]] void* allocate_unwritten(std::size_t bytes) override {
     return memory_.allocate(bytes);
   }
-  void multiply(const Product& product) override { multiply(product, blas_lt_, blas_); }
-  void multiply_beside(const Product& product) override {
+  void multiply(const Product& product) override {
+    if (!is_rehearsal()) multiply(product, blas_lt_, blas_);
+  }
+  void multiply_on_side_stream(const Product& product) override {
     wait_for(side_.get(), main_.get(), forked_);
     multiply(product, blas_lt_side_, blas_side_);
   }
   [[nodiscard]] bool multiply_and_activate(const Product& product,
                                            const DenseForward& op) override {
+    if (is_rehearsal()) return false;
     const bool is_relu = op.activation == Activation::relu;
     void* const mask = masks_ != nullptr && is_relu ? masks_->to_write(op.y.data) : nullptr;
     const bool done =
@@ -296,6 +299,7 @@ class CudaDevice final : public KernelDevice {
   }
   [[nodiscard]] bool multiply_and_differentiate(const Product& product,
                                                 const DenseBackward& op) override {
+    if (is_rehearsal()) return false;
     const void* const mask = masks_ != nullptr && op.activation_below == Activation::relu
                                  ? masks_->to_read(op.x.data)
                                  : nullptr;
@@ -303,39 +307,38 @@ class CudaDevice final : public KernelDevice {
                                                            .bias_gradient = op.dbias_below.data,
                                                            .mask_in = mask});
   }
-  [[nodiscard]] LibraryConvolution* library_convolution(const Convolution& convolution,
-                                                        ConvolutionResult result,
-                                                        std::int64_t batch) override {
-    if (!convolves_by_cudnn(options_)) return nullptr;
+  [[nodiscard]] bool convolve(const ConvolutionCall& call) override {
+    if (!convolves_by_cudnn(options_)) return false;
     // Loading cuDNN takes time and memory, which models of dense layers are spared.
     if (!convolutions_) convolutions_ = make_dnn_convolutions(memory_, main_.get(), is_tf32());
-    return convolutions_->find(convolution, result, batch);
+    LibraryConvolution* const found =
+        convolutions_->find(call.convolution, call.result, call.batch);
+    if (found != nullptr && !is_rehearsal()) found->run(call.first, call.second, call.to);
+    return found != nullptr;
   }
   void join_side_stream() override { check(try_join(), "cudaStreamWaitEvent"); }
   [[nodiscard]] Stream stream() override { return main_.get(); }
 
-  void launch(const GatherBatch& op) override {
+  [[nodiscard]] bool gather_from_host(const GatherBatch& op) override {
     auto* const streamed = dynamic_cast<StreamedData*>(op.data);
-    if (streamed == nullptr) {
-      KernelDevice::launch(op);
-      return;
-    }
+    if (streamed == nullptr) return false;
     BatchFeed& feed = streamed->batches(op);
+    if (is_rehearsal()) return true;
     if (recording_ != nullptr) {
       recording_->push_back({&feed, op.x.rows});
-      feed.gather(op, main_.get());
-      return;
+      feed.gather(op, *this);
+      return true;
     }
     feed.before_step(op.x.rows, /*counted=*/false);
-    feed.gather(op, main_.get());
+    feed.gather(op, *this);
     feed.after_step();
+    return true;
   }
-  void launch(const GatherRows& op) override {
-    if (auto* const streamed = dynamic_cast<StreamedData*>(op.data); streamed != nullptr) {
-      streamed->gather_rows(op, main_.get());
-    } else {
-      KernelDevice::launch(op);
-    }
+  [[nodiscard]] bool gather_from_host(const GatherRows& op) override {
+    auto* const streamed = dynamic_cast<StreamedData*>(op.data);
+    if (streamed == nullptr) return false;
+    if (!is_rehearsal()) streamed->gather_rows(op, *this);
+    return true;
   }
 
  private:
@@ -354,14 +357,7 @@ class CudaDevice final : public KernelDevice {
   /// The fused step, with all that it needs allocated.
   Step prepare(const Step& step) {
     Step fused = fuse(step);
-    plan(fused);
-    for (const Node& node : fused.nodes()) {
-      const auto* gather = std::get_if<GatherBatch>(&node.op);
-      if (gather == nullptr) continue;
-      if (auto* const streamed = dynamic_cast<StreamedData*>(gather->data); streamed != nullptr) {
-        static_cast<void>(streamed->batches(*gather));
-      }
-    }
+    rehearse(fused);
     return fused;
   }
 

@@ -9,9 +9,10 @@
 
 #include <cudnn.h>
 
+#include "dense/transpose.hpp"
 #include "device/cuda/dnn.hpp"
 #include "device/cuda/handles.hpp"
-#include "kernels.hpp"
+#include "device/cuda/stream_context.hpp"
 
 namespace ae::cuda {
 
@@ -44,7 +45,12 @@ class GrowingMemory {
 /// What all convolutions of a run have in common: cuDNN on one stream, and memory to work in.
 struct Shared {
   Shared(Memory& memory_, cudaStream_t stream_, bool tf32_)
-      : memory(memory_), stream(stream_), tf32(tf32_), workspace(memory_), filter(memory_) {
+      : memory(memory_),
+        stream(stream_),
+        tf32(tf32_),
+        workspace(memory_),
+        filter(memory_),
+        context(memory_, stream_) {
     check(cudnnCreate(handle.out()), "cudnnCreate");
     check(cudnnSetStream(handle.get(), stream), "cudnnSetStream");
   }
@@ -55,6 +61,7 @@ struct Shared {
   Owner<cudnnHandle_t, cudnnDestroy> handle;
   GrowingMemory workspace;  ///< an algorithm's
   GrowingMemory filter;     ///< the weights as cuDNN has them
+  StreamContext context;    ///< for our transposes
 };
 
 /// A geometry and a batch in cuDNN's words.
@@ -317,13 +324,18 @@ class DnnConvolution final : public LibraryConvolution {
     if constexpr (Way::kResult == ConvolutionResult::weights) {
       const cudnnStatus_t status = run(second, filter);
       if (status == CUDNN_STATUS_SUCCESS) {
-        transpose(filter, cols, rows, result, /*add=*/false, shared_.stream);
+        transpose(filter, cols, rows, result);
       }
       return status;
     } else {
-      transpose(second, rows, cols, filter, /*add=*/false, shared_.stream);
+      transpose(second, rows, cols, filter);
       return run(filter, result);
     }
+  }
+
+  /// to (cols, rows) = fromᵀ.
+  void transpose(const float* from, std::int64_t rows, std::int64_t cols, float* to) {
+    launch(Transpose{.from = {from, rows, cols}, .to = {to, cols, rows}}, shared_.context);
   }
 
   Shared& shared_;

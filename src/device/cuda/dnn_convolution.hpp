@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "common/launch_context.hpp"
 #include "convolution/geometry.hpp"
 #include "device/cuda/memory.hpp"
-#include "device/kernel/kernel_device.hpp"
 
 /// The boundary to cuDNN's convolutions: no header of cuDNN's comes through here. A build without
 /// it has these functions from without_dnn.cpp.
@@ -14,6 +14,19 @@ namespace ae::cuda {
 
 /// The most that an algorithm of cuDNN's may have to work in, as much as cuBLAS's two workspaces.
 inline constexpr std::size_t kDnnWorkspaceBytes = std::size_t{64} << 20U;
+
+/// One computation, in a library that has agreed to do it and has made ready: a chosen algorithm
+/// and its memory.
+class LibraryConvolution {
+ public:
+  LibraryConvolution() = default;
+  virtual ~LibraryConvolution() = default;
+  LibraryConvolution(const LibraryConvolution&) = delete;
+  LibraryConvolution& operator=(const LibraryConvolution&) = delete;
+
+  /// As ConvolutionCall.
+  virtual void run(const float* first, const float* second, float* result) = 0;
+};
 
 /// Convolutions by cuDNN, on one stream.
 ///

@@ -106,13 +106,13 @@ void BatchFeed::after_step() {
   ++step_;
 }
 
-void BatchFeed::gather(const GatherBatch& op, Stream stream) const {
+void BatchFeed::gather(const GatherBatch& op, LaunchContext& context) const {
   cuda::gather(feed_.source(),
                {.permutation = slot_rows_.data(),
                 .step = op.step.data,
                 .steps_per_epoch = 2,
                 .batch_size = op.batch_size},
-               op.x.data, op.x.rows, op.x.cols, stream);
+               op.x.data, op.x.rows, op.x.cols, context);
 }
 
 StreamedData::StreamedData(Device& device, Memory& memory, const Dataset& data, cudaStream_t main)
@@ -130,7 +130,7 @@ BatchFeed& StreamedData::batches(const GatherBatch& op) {
   return *batches_.back();
 }
 
-void StreamedData::gather_rows(const GatherRows& op, Stream stream) {
+void StreamedData::gather_rows(const GatherRows& op, LaunchContext& context) {
   if (op.x.rows == 0) return;
   if (!rows_ || rows_->rows_a_slot() < op.x.rows) {
     rows_ = std::make_unique<RowFeed>(memory_, data_, op.x.rows, main_);
@@ -140,7 +140,7 @@ void StreamedData::gather_rows(const GatherRows& op, Stream stream) {
   rows_->fill(slot, op.x.rows, [&](std::int64_t i) { return op.first_row + i; });
   cuda::gather(rows_->source(),
                {.first_row = static_cast<std::int64_t>(slot) * rows_->rows_a_slot()}, op.x.data,
-               op.x.rows, op.x.cols, stream);
+               op.x.rows, op.x.cols, context);
   rows_->release(slot);
 }
 

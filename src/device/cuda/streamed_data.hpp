@@ -6,9 +6,11 @@
 #include <memory>
 #include <vector>
 
+#include "batch/gather.hpp"
+#include "batch/gather_rows.hpp"
 #include "device/cuda/handles.hpp"
 #include "device/cuda/memory.hpp"
-#include "device/kernel/kernel_device.hpp"
+#include "device/device.hpp"
 
 namespace ae::cuda {
 
@@ -65,7 +67,7 @@ class BatchFeed {
   void after_step();
 
   /// The gather that takes the current step's rows from its slot.
-  void gather(const GatherBatch& op, Stream stream) const;
+  void gather(const GatherBatch& op, LaunchContext& context) const;
 
  private:
   void look_at_device();
@@ -86,7 +88,7 @@ class StreamedData final : public ResidentData {
 
   /// Made at the first call, which must not be within a recording.
   [[nodiscard]] BatchFeed& batches(const GatherBatch& op);
-  void gather_rows(const GatherRows& op, Stream stream);
+  void gather_rows(const GatherRows& op, LaunchContext& context);
 
  private:
   Device& device_;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "activation/activation_kernels.hpp"
 #include "device/cuda/blas.hpp"
 #include "device/cuda/blas_lt.hpp"
 #include "device/cuda/cuda_device.hpp"
@@ -17,9 +18,12 @@
 #include "device/cuda/graph.hpp"
 #include "device/cuda/handles.hpp"
 #include "device/cuda/memory.hpp"
+#include "device/cuda/stream_context.hpp"
 #include "device/cuda/upload.hpp"
 #include "formulas/philox.hpp"
-#include "kernels.hpp"
+#include "loss/reconstruction_loss.hpp"
+#include "loss/row_losses.hpp"
+#include "optimizer/optimizer_step.hpp"
 
 namespace ae {
 
@@ -86,15 +90,11 @@ class Variants {
         workspace_(memory_, kBlasWorkspaceBytes),
         blas_(workspace_, stream_.get(), options.precision == "tf32"),
         blas_lt_(workspace_, stream_.get(), options.precision == "tf32"),
-        arrays_(memory_, stream_.get()) {
+        arrays_(memory_, stream_.get()),
+        context_(memory_, stream_.get()) {
 #if AE_HAS_CUDNN
     dnn_.emplace(stream_.get());
 #endif
-    const ColumnSumScratchSizes wide = column_sum_scratch(batch, inputs);
-    const ColumnSumScratchSizes narrow = column_sum_scratch(batch, units);
-    scratch_ = {arrays_.zeros<float>(std::max(wide.columns, narrow.columns)),
-                arrays_.zeros<double>(std::max(wide.losses, narrow.losses)),
-                arrays_.zeros<unsigned>(std::max(wide.counters, narrow.counters))};
   }
   ~Variants() {
     static_cast<void>(cudaStreamSynchronize(stream_.get()));
@@ -131,13 +131,13 @@ class Variants {
 
     ours("cuBLAS, our bias + ReLU", [&] {
       blas_.multiply(product);
-      bias_activation(Activation::relu, bias, y, nullptr, batch_, units_, stream_.get());
+      bias_activation(Activation::relu, bias, y, nullptr, batch_, units_, context_);
     });
     other("cuBLAS alone", [&] { blas_.multiply(product); });
     other("cuBLAS, bias, ReLU: a kernel each", [&] {
       blas_.multiply(product);
-      bias_activation(Activation::identity, bias, y, nullptr, batch_, units_, stream_.get());
-      bias_activation(Activation::relu, nullptr, y, nullptr, batch_, units_, stream_.get());
+      bias_activation(Activation::identity, bias, y, nullptr, batch_, units_, context_);
+      bias_activation(Activation::relu, nullptr, y, nullptr, batch_, units_, context_);
     });
     const Epilogue epilogue{.kind = Epilogue::Kind::bias_relu, .bias = bias, .mask_out = mask};
     if (blas_lt_.multiply(product, epilogue)) {
@@ -159,11 +159,11 @@ class Variants {
     const float* bias = arrays_.random(inputs_);
     float* y = arrays_.random(batch_ * inputs_);
     ours("our one kernel", [&] {
-      bias_activation(Activation::sigmoid, bias, y, nullptr, batch_, inputs_, stream_.get());
+      bias_activation(Activation::sigmoid, bias, y, nullptr, batch_, inputs_, context_);
     });
     other("a kernel each", [&] {
-      bias_activation(Activation::identity, bias, y, nullptr, batch_, inputs_, stream_.get());
-      bias_activation(Activation::sigmoid, nullptr, y, nullptr, batch_, inputs_, stream_.get());
+      bias_activation(Activation::identity, bias, y, nullptr, batch_, inputs_, context_);
+      bias_activation(Activation::sigmoid, nullptr, y, nullptr, batch_, inputs_, context_);
     });
 #if AE_HAS_CUDNN
     other("cuDNN's two", [&] {
@@ -187,7 +187,7 @@ class Variants {
 
     ours("cuBLAS, our ReLU + bias gradient", [&] {
       blas_.multiply(product);
-      activation_gradient(Activation::relu, y, dx, batch_, units_, dbias, scratch_, stream_.get());
+      activation_gradient(Activation::relu, y, dx, batch_, units_, dbias, context_);
     });
     other("cuBLAS alone", [&] { blas_.multiply(product); });
     const Epilogue epilogue{
@@ -212,8 +212,7 @@ class Variants {
     float* dx = arrays_.random(batch_ * inputs_);
     float* dbias = arrays_.random(inputs_);
     ours("our one kernel", [&] {
-      activation_gradient(Activation::sigmoid, y, dx, batch_, inputs_, dbias, scratch_,
-                          stream_.get());
+      activation_gradient(Activation::sigmoid, y, dx, batch_, inputs_, dbias, context_);
     });
 #if AE_HAS_CUDNN
     other("cuDNN's two", [&] {
@@ -237,15 +236,16 @@ class Variants {
     const float* ones = arrays_.constant(batch_, 1);
     const float scale = 1.0F / static_cast<float>(batch_ * inputs_);
 
+    const auto matrix = [&]<typename T>(T* data) { return Tensor<T>{data, batch_, inputs_}; };
     ours("our one pass", [&] {
-      reconstruction_loss({.z = z,
-                           .bias = bias,
-                           .target = target,
-                           .gradient_scale = scale,
-                           .dz = dz,
-                           .dbias = dbias,
-                           .loss_sum = loss_sum},
-                          batch_, inputs_, scratch_, stream_.get());
+      launch(ReconstructionLoss{.z = matrix(z),
+                                .bias = vector_of(bias, inputs_),
+                                .target = matrix(target),
+                                .gradient_scale = scale,
+                                .dz = matrix(dz),
+                                .dbias = vector_of(dbias, inputs_),
+                                .loss_sum = scalar_of(loss_sum)},
+             context_);
     });
     // bias, loss, sigmoid, minus target, times scale, bias gradient.
     other("six kernels", [&] {
@@ -254,10 +254,13 @@ class Variants {
       const float minus_one = -1;
       const int count = static_cast<int>(batch_ * inputs_);
       const int cols = static_cast<int>(inputs_);
-      bias_activation(Activation::identity, bias, dz, nullptr, batch_, inputs_, stream_.get());
-      row_losses(Loss::bce, Activation::sigmoid, dz, no_bias, target, row_sums, batch_, inputs_,
-                 stream_.get());
-      bias_activation(Activation::sigmoid, nullptr, dz, nullptr, batch_, inputs_, stream_.get());
+      bias_activation(Activation::identity, bias, dz, nullptr, batch_, inputs_, context_);
+      launch(RowLosses{.z = matrix(static_cast<const float*>(dz)),
+                       .bias = vector_of(no_bias, inputs_),
+                       .target = matrix(target),
+                       .sums = {row_sums, batch_, 1}},
+             context_);
+      bias_activation(Activation::sigmoid, nullptr, dz, nullptr, batch_, inputs_, context_);
       check(cublasSaxpy(blas_.handle(), count, &minus_one, target, 1, dz, 1), "cublasSaxpy");
       check(cublasSscal(blas_.handle(), count, &scale, dz, 1), "cublasSscal");
       check(cublasSgemv(blas_.handle(), CUBLAS_OP_N, cols, static_cast<int>(batch_), &one, dz, cols,
@@ -272,22 +275,25 @@ class Variants {
     const std::int64_t weight = inputs_ * units_;
     const std::int64_t sizes[] = {weight, units_, weight, inputs_};
     const std::int64_t count = 2 * weight + units_ + inputs_;
-    OptimizerArguments arguments{.options = {},
-                                 .parameters = arrays_.random(count),
-                                 .gradients = arrays_.random(count),
-                                 .first = arrays_.random(count),
-                                 .second = arrays_.random(count),
-                                 .step = arrays_.zeros<std::int64_t>(1),
-                                 .counter = arrays_.zeros<unsigned>(1)};
-    ours("one launch for all parameters", [&] { optimizer(arguments, count, stream_.get()); });
+    float* const parameters = arrays_.random(count);
+    const float* const gradients = arrays_.random(count);
+    float* const first = arrays_.random(count);
+    float* const second = arrays_.random(count);
+    auto* const step = arrays_.zeros<std::int64_t>(1);
+    const auto update = [&](std::int64_t begin, std::int64_t size) {
+      launch(OptimizerStep{.parameters = vector_of(parameters + begin, size),
+                           .gradients = vector_of(gradients + begin, size),
+                           .first = vector_of(first + begin, size),
+                           .second = vector_of(second + begin, size),
+                           .step = scalar_of(step)},
+             context_);
+    };
+    ours("one launch for all parameters", [&] { update(0, count); });
     other("a launch a tensor", [&] {
-      OptimizerArguments of_tensor = arguments;
+      std::int64_t begin = 0;
       for (const std::int64_t size : sizes) {
-        optimizer(of_tensor, size, stream_.get());
-        of_tensor.parameters += size;
-        of_tensor.gradients += size;
-        of_tensor.first += size;
-        of_tensor.second += size;
+        update(begin, size);
+        begin += size;
       }
     });
   }
@@ -336,7 +342,7 @@ class Variants {
   std::optional<Dnn> dnn_;
 #endif
   Arrays arrays_;
-  ColumnSumScratch scratch_;
+  StreamContext context_;
   OwnedEvent start_ = make_clock();
   OwnedEvent stop_ = make_clock();
   std::string work_;

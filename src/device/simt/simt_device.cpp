@@ -65,7 +65,7 @@ class SimtDevice final : public KernelDevice {
 
   [[nodiscard]] std::unique_ptr<Program> compile(const Step& step) override {
     const Step fused = fuse(step);
-    plan(fused);
+    rehearse(fused);
     queue_.begin_recording();
     try {
       enqueue(fused);
@@ -81,12 +81,6 @@ class SimtDevice final : public KernelDevice {
   [[nodiscard]] void* allocate_unwritten(std::size_t bytes) override {
     return memory_.allocate(bytes);
   }
-  void multiply(const Product& product) override {
-    gemm(product.transpose_a, product.transpose_b, product.m, product.n, product.k, product.a,
-         product.b, product.c, &queue_);
-  }
-  void multiply_beside(const Product& product) override { multiply(product); }
-  void join_side_stream() override {}
   [[nodiscard]] Stream stream() override { return &queue_; }
 
  private:
