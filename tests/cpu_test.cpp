@@ -196,7 +196,7 @@ TEST(InstructionSets, TheBestIsTakenUnlessTheEnvironmentSaysOtherwise) {
   for (const cpu::InstructionSet set : usable) {
     const test::EnvironmentVariable isa("AE_ISA", std::string(to_string(set)));
     EXPECT_EQ(cpu::select_instruction_set(), set);
-    EXPECT_TRUE(says(describe_cpu(2), to_string(set)));
+    EXPECT_TRUE(says(describe_cpu(2), std::string(to_string(set))));
     EXPECT_TRUE(says(describe_cpu(2), "2 threads"));
   }
   const test::EnvironmentVariable isa("AE_ISA", "abacus");

@@ -91,12 +91,14 @@ DoubleLoss loss_of(const ModelSpec& spec, const std::vector<double>& parameters,
     std::vector<double> x(sample, sample + kInputs);
     for (std::size_t layer = 0; layer < slices.size(); ++layer) {
       const LayerSlice& slice = slices[layer];
+      const std::int64_t weight = slice.tensor("weight").offset;
+      const std::int64_t bias = slice.tensor("bias").offset;
       std::vector<double> y;
       for (std::int64_t unit = 0; unit < slice.units; ++unit) {
-        double z = parameters[static_cast<std::size_t>(slice.bias + unit)];
+        double z = parameters[static_cast<std::size_t>(bias + unit)];
         for (std::int64_t input = 0; input < slice.inputs; ++input) {
           z += x[static_cast<std::size_t>(input)] *
-               parameters[static_cast<std::size_t>(slice.weight + input * slice.units + unit)];
+               parameters[static_cast<std::size_t>(weight + input * slice.units + unit)];
         }
         const Activation activation = std::get<DenseSpec>(layers[layer]).activation;
         if (activation == Activation::relu || activation == Activation::leaky_relu) {
@@ -134,7 +136,8 @@ Model random_model(const ModelSpec& spec, std::uint64_t seed) {
   Model model = Model::initialize(spec, seed);
   const Philox philox(seed);
   for (const LayerSlice& slice : layer_slices(spec)) {
-    for (std::int64_t i = slice.bias; i < slice.bias + slice.units; ++i) {
+    const std::int64_t bias = slice.tensor("bias").offset;
+    for (std::int64_t i = bias; i < bias + slice.units; ++i) {
       const float unit =
           to_unit_float(philox.word(RandomPurpose::weights, 1000, static_cast<std::uint64_t>(i)));
       model.parameters[static_cast<std::size_t>(i)] = unit - 0.5F;
@@ -213,8 +216,7 @@ void check_gradients(const std::vector<std::unique_ptr<Device>>& devices, const 
     }
   };
   for (const LayerSlice& slice : layer_slices(spec)) {
-    take(slice.weight, slice.inputs * slice.units);
-    take(slice.bias, slice.units);
+    for (const TensorSlice& tensor : slice.tensors) take(tensor.offset, tensor.size());
   }
   ASSERT_GT(largest, 0.01);
 

@@ -109,10 +109,12 @@ class DoubleObjective {
 
  private:
   [[nodiscard]] double weight(std::int64_t at) const {
-    return (*parameters_)[static_cast<std::size_t>(slices_[layer_].weight + at)];
+    const LayerSlice& slice = slices_[layer_];
+    const TensorSlice& tensor = slice.partner ? slice.partner_weight : slice.tensor("weight");
+    return (*parameters_)[static_cast<std::size_t>(tensor.offset + at)];
   }
   [[nodiscard]] double bias(std::int64_t at) const {
-    return (*parameters_)[static_cast<std::size_t>(slices_[layer_].bias + at)];
+    return (*parameters_)[static_cast<std::size_t>(slices_[layer_].tensor("bias").offset + at)];
   }
   double activated(Activation activation, double z) {
     if (activation == Activation::relu) nearest_kink = std::min(nearest_kink, std::abs(z));
@@ -266,7 +268,7 @@ class DoubleObjective {
     }
   }
   void scale_and_activate(Batch& batch, Activation activation) {
-    const std::int64_t channels = slices_[layer_].biases;
+    const std::int64_t channels = slices_[layer_].tensor("bias").size();
     for (Row& row : batch) {
       for (std::size_t i = 0; i < row.size(); ++i) {
         const std::int64_t channel = static_cast<std::int64_t>(i) % channels;
@@ -276,7 +278,7 @@ class DoubleObjective {
   }
 
   Batch output(const LayerNormSpec& layer, const Batch& batch) {
-    const auto channels = static_cast<std::size_t>(slices_[layer_].biases);
+    const auto channels = static_cast<std::size_t>(slices_[layer_].tensor("bias").size());
     Batch result = batch;
     for (std::size_t row = 0; row < batch.size(); ++row) {
       for (std::size_t begin = 0; begin < batch[row].size(); begin += channels) {
@@ -290,7 +292,7 @@ class DoubleObjective {
   }
 
   Batch output(const BatchNormSpec& layer, const Batch& batch) {
-    const auto channels = static_cast<std::size_t>(slices_[layer_].biases);
+    const auto channels = static_cast<std::size_t>(slices_[layer_].tensor("bias").size());
     Batch result = batch;
     for (std::size_t c = 0; c < channels; ++c) {
       std::vector<std::pair<std::size_t, std::size_t>> together;
@@ -399,12 +401,13 @@ Model random_model(const ModelSpec& spec, std::uint64_t seed) {
   Model model = Model::initialize(spec, seed);
   test::Numbers numbers(static_cast<std::uint32_t>(seed + 1000));
   for (const LayerSlice& slice : layer_slices(spec)) {
-    const std::vector<float> biases = numbers.vector(slice.biases, -0.5F, 0.5F);
-    std::copy(biases.begin(), biases.end(), model.parameters.begin() + slice.bias);
-    // Normalisations, which alone have as many of both, begin with weights of one.
-    if (slice.weights != slice.biases) continue;
-    const std::vector<float> weights = numbers.vector(slice.weights, -1.5F, 1.5F);
-    std::copy(weights.begin(), weights.end(), model.parameters.begin() + slice.weight);
+    // Biases first, weights that begin at random not at all.
+    for (auto tensor = slice.tensors.rbegin(); tensor != slice.tensors.rend(); ++tensor) {
+      if (!tensor->is_trainable || tensor->fans > 0) continue;
+      const float reach = tensor->initial == 0 ? 0.5F : 1.5F;
+      const std::vector<float> values = numbers.vector(tensor->size(), -reach, reach);
+      std::copy(values.begin(), values.end(), model.parameters.begin() + tensor->offset);
+    }
   }
   return model;
 }
@@ -608,9 +611,9 @@ TEST_P(LayerGradients, EqualFiniteDifferences) {
   std::vector<double> differences(parameters.size());
   double largest = 0;
   for (const LayerSlice& slice : layer_slices(spec)) {
-    for (const auto& [begin, count] :
-         {std::pair{slice.weight, slice.weights}, std::pair{slice.bias, slice.biases}}) {
-      for (std::int64_t at = begin; at < begin + count; ++at) {
+    for (const TensorSlice& tensor : slice.tensors) {
+      if (!tensor.is_trainable) continue;
+      for (std::int64_t at = tensor.offset; at < tensor.offset + tensor.size(); ++at) {
         const auto i = static_cast<std::size_t>(at);
         const double old = parameters[i];
         parameters[i] = old + kDifference;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -146,25 +148,48 @@ TEST(ModelText, MirrorsAreTiedButForAGaussians) {
       dense_autoencoder({784}, {64, 32}, Activation::relu, Activation::sigmoid, true));
 }
 
-/// Mates are counted from the two ends, whatever lies between; W is counted, and lies, once.
-TEST(ModelText, TiedLayersHaveTheirMatesWeightAndABiasOfTheirOwn) {
+/// No two tensors share a place, each begins at a cache line unless it continues the one before,
+/// and what optimisers change comes first.
+void expect_apart(const std::vector<LayerSlice>& slices) {
+  std::vector<TensorSlice> tensors;
+  for (const LayerSlice& slice : slices) {
+    tensors.insert(tensors.end(), slice.tensors.begin(), slice.tensors.end());
+  }
+  std::sort(tensors.begin(), tensors.end(),
+            [](const TensorSlice& a, const TensorSlice& b) { return a.offset < b.offset; });
+  std::int64_t end = 0;
+  bool is_trainable = true;
+  for (const TensorSlice& tensor : tensors) {
+    SCOPED_TRACE(tensor.name + " at " + std::to_string(tensor.offset));
+    if (tensor.is_adjacent) {
+      EXPECT_EQ(tensor.offset, end);
+    } else {
+      EXPECT_GE(tensor.offset, end);
+      EXPECT_EQ(tensor.offset % 16, 0);
+    }
+    EXPECT_LE(tensor.is_trainable, is_trainable);
+    is_trainable = tensor.is_trainable;
+    end = tensor.offset + tensor.size();
+  }
+}
+
+/// Partners are counted from the two ends, whatever lies between; W is counted, and lies, once.
+TEST(ModelText, TiedLayersHaveTheirPartnersWeightAndABiasOfTheirOwn) {
   const ModelSpec spec =
       parse_model({28, 28}, {"dense 64 identity", "layer_norm relu", "dense 32", "dense 8"},
                   {"dense 32 tied", "dropout 0.1", "dense 64", "dense 784 tied"});
   EXPECT_EQ(spec.parameter_count(),
             784 * 64 + 64 + 2 * 64 + 64 * 32 + 32 + 32 * 8 + 8 + 32 + 32 * 64 + 64 + 784);
   const std::vector<LayerSlice> slices = layer_slices(spec);
-  for (const auto& [tied, mate] : {std::pair{4U, 3U}, {7U, 0U}}) {
-    EXPECT_TRUE(slices[tied].tied);
-    EXPECT_EQ(slices[tied].weights, 0);
-    EXPECT_EQ(slices[tied].weight, slices[mate].weight);
-    EXPECT_EQ(slices[tied].biases, slices[tied].units);
-    EXPECT_GE(slices[tied].bias, slices[tied - 1].bias + slices[tied - 1].biases);
+  for (const auto& [tied, partner] : {std::pair{4U, 3U}, {7U, 0U}}) {
+    EXPECT_EQ(slices[tied].partner, partner);
+    EXPECT_EQ(slices[tied].find("weight"), nullptr);
+    EXPECT_EQ(slices[tied].partner_weight.offset, slices[partner].tensor("weight").offset);
+    EXPECT_EQ(slices[tied].tensor("bias").size(), slices[tied].units);
   }
-  EXPECT_FALSE(slices[6].tied);
-  EXPECT_EQ(slices[6].weights, 32 * 64);
-  EXPECT_EQ(slices[6].bias % 16, 0);
-  EXPECT_LE(slices[7].bias + slices[7].biases, trainable_floats(spec));
+  EXPECT_FALSE(slices[6].partner);
+  EXPECT_EQ(slices[6].tensor("weight").size(), 32 * 64);
+  expect_apart(slices);
   // What is not tied begins with the numbers that it has without ties.
   const Model tied = Model::initialize(
       dense_autoencoder({20}, {6}, Activation::relu, Activation::sigmoid, /*tied=*/true), 3);
@@ -198,7 +223,7 @@ TEST(ModelText, NormalisationsHaveTwoNumbersAChannelAndKeepTwoMore) {
   EXPECT_EQ(spec.parameter_count(), 9 * 4 + 4 + 2 * 4 + 144 * 9 + 9 + 2 * 9 + 2 * 9 + 9 * 36 + 36);
   const std::vector<LayerSlice> slices = layer_slices(spec);
   const std::vector<std::int64_t> channels{0, 4, 0, 0, 9, 9, 0};
-  const std::vector<std::int64_t> states{0, 8, 0, 0, 0, 18, 0};
+  const std::vector<std::size_t> counts{0, 4, 0, 0, 2, 4, 0};
   const Model model = Model::initialize(spec, 1);
   const auto number = [&](std::int64_t at) {
     return model.parameters[static_cast<std::size_t>(at)];
@@ -206,29 +231,26 @@ TEST(ModelText, NormalisationsHaveTwoNumbersAChannelAndKeepTwoMore) {
   for (std::size_t i = 0; i < slices.size(); ++i) {
     const LayerSlice& slice = slices[i];
     SCOPED_TRACE(slice.name);
-    EXPECT_EQ(slice.states, states[i]);
-    EXPECT_GE(slice.state, trainable_floats(spec));
-    EXPECT_LE(slice.state + slice.states, parameter_floats(spec));
-    EXPECT_LE(slice.bias + slice.biases, trainable_floats(spec));
-    if (channels[i] == 0) continue;
-    EXPECT_EQ(slice.weights, channels[i]);
-    EXPECT_EQ(slice.biases, channels[i]);
-    for (std::int64_t c = 0; c < channels[i]; ++c) {
-      EXPECT_EQ(number(slice.weight + c), 1.0F);
-      EXPECT_EQ(number(slice.bias + c), 0.0F);
-    }
-    for (std::int64_t c = 0; c < states[i] / 2; ++c) {
-      EXPECT_EQ(number(slice.state + c), 0.0F);
-      EXPECT_EQ(number(slice.state + states[i] / 2 + c), 1.0F);
+    const std::vector<std::pair<const char*, float>> expected{
+        {"weight", 1.0F}, {"bias", 0.0F}, {"running_mean", 0.0F}, {"running_var", 1.0F}};
+    if (counts[i] == 0) continue;
+    ASSERT_EQ(slice.tensors.size(), counts[i]);
+    for (std::size_t t = 0; t < counts[i]; ++t) {
+      const auto& [name, first] = expected[t];
+      const TensorSlice& tensor = slice.tensor(name);
+      EXPECT_EQ(tensor.shape, (Shape{channels[i]}));
+      EXPECT_EQ(tensor.is_trainable, t < 2);
+      for (std::int64_t c = 0; c < channels[i]; ++c) EXPECT_EQ(number(tensor.offset + c), first);
     }
   }
+  expect_apart(slices);
   // Without the normalisations, the other layers begin with the same numbers.
   const ModelSpec plain =
       parse_model({6, 6}, {"conv 4 3x3 identity", "dense 9 identity"}, {"dense 36 sigmoid"});
   const Model without = Model::initialize(plain, 1);
-  const LayerSlice last = layer_slices(plain).back();
-  EXPECT_EQ(number(slices.back().weight),
-            without.parameters[static_cast<std::size_t>(last.weight)]);
+  const TensorSlice last = layer_slices(plain).back().tensor("weight");
+  EXPECT_EQ(number(slices.back().tensor("weight").offset),
+            without.parameters[static_cast<std::size_t>(last.offset)]);
 }
 
 TEST(ModelText, RefusesWhatCannotWork) {
@@ -249,15 +271,18 @@ TEST(ModelText, RefusesWhatCannotWork) {
       {{"dense 4"}, {"dense 784", "batch_norm sigmoid"}, "must end in"},
       {{"dense 4", "batch_norm relu"}, {}, "mirror"},
       {{"dense 4 tied"}, {"dense 784"}, "'dense 4 tied relu' stands in the encoder"},
-      {{"dense 4"}, {"dense 4 tied", "dense 784"}, "decoder.0, 'dense 4 tied relu', has no mate"},
-      {{"conv 4 3x3"}, {"dense 784 tied"}, "decoder.0, 'dense 784 tied sigmoid', has no mate"},
-      {{"gaussian 4"}, {"dense 784 tied"}, "has no mate"},
+      {{"dense 4"},
+       {"dense 4 tied", "dense 784"},
+       "decoder.0, 'dense 4 tied relu', has no partner"},
+      {{"conv 4 3x3"}, {"dense 784 tied"}, "decoder.0, 'dense 784 tied sigmoid', has no partner"},
+      {{"gaussian 4"}, {"dense 784 tied"}, "has no partner"},
       {{"dense 6", "dense 4"},
        {"dense 5 tied", "dense 784"},
-       "decoder.0, 'dense 5 tied relu', takes 4 values to 5, but its mate encoder.1 takes 6 to 4"},
+       "decoder.0, 'dense 5 tied relu', takes 4 values to 5, but its partner encoder.1 takes 6 to "
+       "4"},
       {{"dense 6", "dense 4"},
        {"dense 784 tied"},
-       "takes 4 values to 784, but its mate encoder.0 takes 784 to 6"},
+       "takes 4 values to 784, but its partner encoder.0 takes 784 to 6"},
   };
   for (const auto& [encoder, decoder, says] : cases) {
     const std::string message = error_of([&] { parse_model({28, 28}, encoder, decoder); });

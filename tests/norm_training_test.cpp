@@ -50,11 +50,13 @@ TEST(NormTraining, RunningStatisticsAreOfTheDataAndOfNothingElse) {
   const double variance = (square - mean * mean) * (60 * 784) / (60 * 784 - 1);
   const LayerSlice slice = layer_slices(spec).front();
   const double kept = std::pow(0.9, 3);
-  EXPECT_EQ(slice.states, 2);
-  EXPECT_NEAR(model.parameters[static_cast<std::size_t>(slice.state)], (1 - kept) * mean, 1e-5);
-  EXPECT_NEAR(model.parameters[static_cast<std::size_t>(slice.state + 1)],
-              kept + (1 - kept) * variance, 1e-5);
-  EXPECT_LT(model.parameters[static_cast<std::size_t>(slice.weight)], 1.0F);  // this one decays
+  const auto number = [&](const char* tensor) {
+    return model.parameters[static_cast<std::size_t>(slice.tensor(tensor).offset)];
+  };
+  EXPECT_EQ(slice.tensors.size(), 4U);
+  EXPECT_NEAR(number("running_mean"), (1 - kept) * mean, 1e-5);
+  EXPECT_NEAR(number("running_var"), kept + (1 - kept) * variance, 1e-5);
+  EXPECT_LT(number("weight"), 1.0F);  // this one decays
 }
 
 /// After training, a row's code depends on the row alone, and nothing is drawn.

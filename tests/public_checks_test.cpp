@@ -125,9 +125,7 @@ TEST(PublicChecks, LayersWithNumbersThatNoTextCouldHave) {
   };
   for (const auto& [layer, part] : cases) {
     expect_refused([&] { output_shape(layer, {4, 4}); }, part);
-    expect_refused([&] { weight_count(layer, {4, 4}); }, part);
-    expect_refused([&] { bias_count(layer, {4, 4}); }, part);
-    expect_refused([&] { state_count(layer, {4, 4}); }, part);
+    expect_refused([&] { layer_tensors(layer, {4, 4}); }, part);
     expect_refused(
         [&] {
           ModelSpec{{4, 4}, {DenseSpec{3}, layer}, {DenseSpec{16}}}.validate();
@@ -136,7 +134,7 @@ TEST(PublicChecks, LayersWithNumbersThatNoTextCouldHave) {
   }
   for (const Shape& shape : {Shape{}, Shape{-1}, Shape{0}, Shape{kHuge, kHuge}, Shape(65, 1)}) {
     expect_refused([&] { output_shape(DropoutSpec{}, shape); }, "input shape");
-    expect_refused([&] { weight_count(BatchNormSpec{}, shape); }, "input shape");
+    expect_refused([&] { layer_tensors(BatchNormSpec{}, shape); }, "input shape");
     expect_refused(
         [&] {
           ModelSpec{shape, {DenseSpec{2}}, {DenseSpec{1}}}.validate();

@@ -54,10 +54,11 @@ Dataset synthetic_data(std::int64_t rows, std::int64_t inputs, std::uint64_t see
 std::vector<double> tensor_of(const ModelSpec& spec, const std::vector<float>& buffer,
                               const std::string& name) {
   for (const LayerSlice& slice : layer_slices(spec)) {
-    const bool is_weight = name == slice.name + ".weight";
-    if (!is_weight && name != slice.name + ".bias") continue;
-    const auto begin = buffer.begin() + (is_weight ? slice.weight : slice.bias);
-    return {begin, begin + (is_weight ? slice.weights : slice.biases)};
+    for (const TensorSlice& tensor : slice.tensors) {
+      if (name != slice.name + "." + tensor.name) continue;
+      const auto begin = buffer.begin() + tensor.offset;
+      return {begin, begin + tensor.size()};
+    }
   }
   ADD_FAILURE() << "the model has no " << name;
   return {};

@@ -42,9 +42,9 @@ Model small_model() {
     model.parameters[i] += static_cast<float>(i);
   }
   for (const LayerSlice& slice : layer_slices(model.spec)) {
+    const std::int64_t bias = slice.tensor("bias").offset;
     for (std::int64_t unit = 0; unit < slice.units; ++unit) {
-      model.parameters[static_cast<std::size_t>(slice.bias + unit)] =
-          static_cast<float>(unit) - 0.5F;
+      model.parameters[static_cast<std::size_t>(bias + unit)] = static_cast<float>(unit) - 0.5F;
     }
   }
   model.training = {{"data", "some \"quoted\" name"}, {"seed", "11"}};
@@ -91,7 +91,7 @@ TEST_F(SafetensorsTest, FileIsWhatTheSpecificationSays) {
   EXPECT_EQ(header["__metadata__"]["format"], "ae");
   ASSERT_EQ(header.size(), 1U + 8U);
 
-  const LayerSlice slice = layer_slices(model.spec)[1];
+  const std::int64_t weight = layer_slices(model.spec)[1].tensor("weight").offset;
   const auto entry = header["encoder.1.weight"];
   EXPECT_EQ(entry["dtype"], "F32");
   EXPECT_EQ(entry["shape"], (nlohmann::json{2, 5}));
@@ -104,7 +104,7 @@ TEST_F(SafetensorsTest, FileIsWhatTheSpecificationSays) {
                   file.data() + 8 + length + begin +
                       static_cast<std::size_t>(unit * 5 + input) * sizeof(float),
                   sizeof(float));
-      EXPECT_EQ(value, model.parameters[static_cast<std::size_t>(slice.weight + input * 2 + unit)]);
+      EXPECT_EQ(value, model.parameters[static_cast<std::size_t>(weight + input * 2 + unit)]);
     }
   }
 }
@@ -114,11 +114,10 @@ Model counting_model() {
   Model model = Model::initialize(dense_autoencoder({2}, {1}), 1);
   float next = 1;
   for (const LayerSlice& slice : layer_slices(model.spec)) {
-    for (std::int64_t i = 0; i < slice.weights; ++i) {
-      model.parameters[static_cast<std::size_t>(slice.weight + i)] = next++;
-    }
-    for (std::int64_t i = 0; i < slice.biases; ++i) {
-      model.parameters[static_cast<std::size_t>(slice.bias + i)] = next++;
+    for (const TensorSlice& tensor : slice.tensors) {
+      for (std::int64_t i = 0; i < tensor.size(); ++i) {
+        model.parameters[static_cast<std::size_t>(tensor.offset + i)] = next++;
+      }
     }
   }
   model.training = {{"seed", "1"}};
@@ -173,7 +172,7 @@ TEST_F(SafetensorsTest, ConvolutionsAreAsPyTorchHasThem) {
   EXPECT_EQ(tensors["decoder.2.weight"].shape, (Shape{2, 1, 3, 2}));
   const std::vector<LayerSlice> slices = layer_slices(model.spec);
   const auto ours = [&](std::size_t layer, std::int64_t at) {
-    return model.parameters[static_cast<std::size_t>(slices[layer].weight + at)];
+    return model.parameters[static_cast<std::size_t>(slices[layer].tensor("weight").offset + at)];
   };
   for (std::int64_t y = 0; y < 2; ++y) {
     for (std::int64_t x = 0; x < 5; ++x) {
@@ -202,9 +201,13 @@ TEST_F(SafetensorsTest, NormalisationsAreAsPyTorchHasThem) {
       parse_model({6}, {"dense 5 identity", "batch_norm relu", "dropout 0.5", "dense 3 identity"},
                   {"layer_norm relu", "dense 6 sigmoid"}),
       5);
+  float next = 10;
   const LayerSlice batch_norm = layer_slices(model.spec)[1];
-  for (std::int64_t i = 0; i < batch_norm.states; ++i) {
-    model.parameters[static_cast<std::size_t>(batch_norm.state + i)] = static_cast<float>(10 + i);
+  for (const TensorSlice& tensor : batch_norm.tensors) {
+    if (tensor.is_trainable) continue;
+    for (std::int64_t i = 0; i < tensor.size(); ++i) {
+      model.parameters[static_cast<std::size_t>(tensor.offset + i)] = next++;
+    }
   }
   save_model(model, folder_ / "model");
   const io::TensorFile file = io::read_safetensors(folder_ / "model");
@@ -224,9 +227,9 @@ TEST_F(SafetensorsTest, NormalisationsAreAsPyTorchHasThem) {
 TEST_F(SafetensorsTest, TiedLayersHaveNoWeightOfTheirOwn) {
   Model model = Model::initialize(
       parse_model({6}, {"dense 5", "dense 3"}, {"dense 5 tied", "dense 6 tied"}), 5);
-  const LayerSlice last = layer_slices(model.spec).back();
-  for (std::int64_t i = 0; i < last.biases; ++i) {
-    model.parameters[static_cast<std::size_t>(last.bias + i)] = static_cast<float>(10 + i);
+  const TensorSlice bias = layer_slices(model.spec).back().tensor("bias");
+  for (std::int64_t i = 0; i < bias.size(); ++i) {
+    model.parameters[static_cast<std::size_t>(bias.offset + i)] = static_cast<float>(10 + i);
   }
   save_model(model, folder_ / "model");
   const io::TensorFile file = io::read_safetensors(folder_ / "model");
@@ -420,7 +423,7 @@ TEST_F(SafetensorsTest, DescriptionMustFitTheTensors) {
       says(model_file("model", R"({"input_shape":[)" + ones + R"(],"encoder":["dense 1"],)" +
                                    R"("decoder":["dense 1"]})"),
            "100001 extents"));
-  // And each of these a mate to be counted for.
+  // And each of these a partner to be counted for.
   std::string tied = R"("dense 1 tied")";
   std::string dense = R"("dense 1")";
   for (int i = 0; i < 300000; ++i) {

@@ -58,7 +58,7 @@ std::string fault_of(void (*kernel)(Parameters...), const LaunchShape& shape, Or
                      Arguments... arguments) {
   LaunchQueue queue(order);
   try {
-    launch("a_kernel", kernel, shape, &queue, arguments...);
+    launch_kernel("a_kernel", kernel, shape, &queue, arguments...);
   } catch (const Fault& fault) {
     return fault.what();
   }

@@ -43,12 +43,16 @@ Model untied(const Model& model) {
     const auto [inputs, units] = std::pair(from[layer].inputs, from[layer].units);
     for (std::int64_t i = 0; i < inputs; ++i) {
       for (std::int64_t unit = 0; unit < units; ++unit) {
-        const std::int64_t at = from[layer].tied ? unit * inputs + i : i * units + unit;
-        target(to[layer].weight + i * units + unit) = source(from[layer].weight + at);
+        const bool is_tied = from[layer].partner.has_value();
+        const TensorSlice& weight =
+            is_tied ? from[layer].partner_weight : from[layer].tensor("weight");
+        target(to[layer].tensor("weight").offset + i * units + unit) =
+            source(weight.offset + (is_tied ? unit * inputs + i : i * units + unit));
       }
     }
     for (std::int64_t unit = 0; unit < units; ++unit) {
-      target(to[layer].bias + unit) = source(from[layer].bias + unit);
+      target(to[layer].tensor("bias").offset + unit) =
+          source(from[layer].tensor("bias").offset + unit);
     }
   }
   return copy;

@@ -149,8 +149,9 @@ TEST(Training, GapsBetweenTensorsStayZero) {
   train(model, digits(), nullptr, quick_options());
   std::vector<float> gaps = model.parameters;
   for (const LayerSlice& slice : layer_slices(model.spec)) {
-    std::fill_n(gaps.begin() + slice.weight, slice.inputs * slice.units, 0.0F);
-    std::fill_n(gaps.begin() + slice.bias, slice.units, 0.0F);
+    for (const TensorSlice& tensor : slice.tensors) {
+      std::fill_n(gaps.begin() + tensor.offset, tensor.size(), 0.0F);
+    }
   }
   EXPECT_EQ(gaps, std::vector<float>(gaps.size()));
 }

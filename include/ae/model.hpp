@@ -39,7 +39,7 @@ struct ModelSpec {
   [[nodiscard]] std::int64_t parameter_count() const;
   /// @throws UsageError if there is no encoder or decoder, a number of a layer is out of range, a
   /// layer cannot work on what the one before makes, a code's layer is not the encoder's last, a
-  /// tied layer has no mate of its widths, or the last layer is not a dense or convolutional one
+  /// tied layer has no partner of its widths, or the last layer is not a dense or convolutional one
   /// that makes as many values as the input has.
   void validate() const;
 
@@ -64,22 +64,6 @@ ModelSpec parse_model(Shape input_shape, const std::vector<std::string>& encoder
                       const std::vector<std::string>& decoder,
                       Activation activation = Activation::relu,
                       Activation output_activation = Activation::sigmoid, bool tied = false);
-
-/// A layer's place in a model, and where its numbers lie in `Model::parameters`.
-struct LayerSlice {
-  std::string name;  ///< "encoder.0", "decoder.1", …
-  Shape input_shape;
-  Shape output_shape;
-  std::int64_t inputs = 0;   ///< values in
-  std::int64_t units = 0;    ///< values out
-  std::int64_t weight = 0;   ///< offset of W, row-major in the shape that its layer documents
-  std::int64_t weights = 0;  ///< how many; 0 for layers that learn none
-  bool tied = false;         ///< W is the transpose of what its mate has at `weight`
-  std::int64_t bias = 0;     ///< offset of b
-  std::int64_t biases = 0;
-  std::int64_t state = 0;   ///< offset of running means, and running variances right behind them
-  std::int64_t states = 0;  ///< how many of both; 0 for layers that have none
-};
 
 /// The slices of every layer, encoder first. @throws UsageError as output_shape. Each tensor starts
 /// at a multiple of 16 floats (64 bytes), so that kernels may use aligned vector accesses; the gaps

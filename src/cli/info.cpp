@@ -35,7 +35,7 @@ void describe_model(const std::filesystem::path& path, bool json) {
                       {"inputs", slices[i].inputs},
                       {"units", slices[i].units},
                       {"output_shape", slices[i].output_shape},
-                      {"parameters", slices[i].weights + slices[i].biases}});
+                      {"parameters", slices[i].parameter_count()}});
     }
     print_json({{"event", "model"},
                 {"model", path.string()},
@@ -53,7 +53,7 @@ void describe_model(const std::filesystem::path& path, bool json) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const LayerSlice& slice = slices[i];
     text += fmt::format("{:<12}{:<34}{:>14}{:>14}\n", slice.name, to_string(layers[i]),
-                        to_string(slice.output_shape), format_count(slice.weights + slice.biases));
+                        to_string(slice.output_shape), format_count(slice.parameter_count()));
   }
   if (!model.training.empty()) text += "\ntrained with\n";
   // The record may hold anything; what a terminal would obey is not shown.

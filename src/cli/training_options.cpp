@@ -12,7 +12,7 @@
 
 #include "formulas/losses.hpp"
 #include "formulas/optimizers.hpp"
-#include "model/names.hpp"
+#include "layers/names.hpp"
 #include "train/data_fit.hpp"
 
 namespace ae::cli {
@@ -183,10 +183,7 @@ std::string TrainingOptions::fit_output(const Dataset& rows) {
 
 bool TrainingOptions::has_image_layer() const {
   const auto works_on_images = [](const std::string& text) {
-    const LayerSpec layer = parse_layer(text, Activation::identity);
-    return std::holds_alternative<ConvolutionSpec>(layer) ||
-           std::holds_alternative<MaxPoolSpec>(layer) ||
-           std::holds_alternative<UpsampleSpec>(layer);
+    return traits_of(parse_layer(text, Activation::identity)).wants_image;
   };
   return std::any_of(encoder_.begin(), encoder_.end(), works_on_images) ||
          std::any_of(decoder_.begin(), decoder_.end(), works_on_images);

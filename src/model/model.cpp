@@ -11,7 +11,7 @@
 #include "ae/error.hpp"
 
 #include "formulas/philox.hpp"
-#include "model/geometry.hpp"
+#include "layers/shapes.hpp"
 
 namespace ae {
 
@@ -24,9 +24,12 @@ std::int64_t aligned(std::int64_t floats) {
   return (floats + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
 }
 
-/// Layers that are the code, and so end an encoder.
-bool is_code(const LayerSpec& layer) {
-  return std::holds_alternative<GaussianSpec>(layer) || std::holds_alternative<TopKSpec>(layer);
+/// Calls visit(tensor) for all tensors, layer by layer.
+template <typename Visit>
+void for_each_tensor(std::vector<LayerSlice>& slices, const Visit& visit) {
+  for (LayerSlice& slice : slices) {
+    for (TensorSlice& tensor : slice.tensors) visit(tensor);
+  }
 }
 
 /// The decoder that takes the widths of a dense encoder back. The mirror of a gaussian, which makes
@@ -41,7 +44,7 @@ std::vector<LayerSpec> mirrored(const ModelSpec& spec, Activation activation,
       decoder.emplace_back(DenseSpec{.units = width,
                                      .activation = decoder.empty() ? output_activation : activation,
                                      .tied = tied && dense != nullptr});
-    } else if (!is_code(layer)) {
+    } else if (!traits_of(layer).is_code) {
       throw UsageError(fmt::format(
           "there is no mirror of '{}', only dense encoders have one; give the decoder as well",
           to_string(layer)));
@@ -59,7 +62,7 @@ bool is_tied(const LayerSpec& layer) {
 
 /// The place in the encoder of the dense layer that the decoder's at `place` mirrors: as many dense
 /// layers lie before the one as behind the other.
-std::optional<std::size_t> mate_of(const ModelSpec& spec, std::size_t place) {
+std::optional<std::size_t> partner_of(const ModelSpec& spec, std::size_t place) {
   const auto is_dense = [](const LayerSpec& layer) {
     return std::holds_alternative<DenseSpec>(layer);
   };
@@ -71,37 +74,28 @@ std::optional<std::size_t> mate_of(const ModelSpec& spec, std::size_t place) {
   return std::nullopt;
 }
 
-/// @throws UsageError unless each tied layer has a mate, whose weight fits it.
-void require_mates(const ModelSpec& spec) {
+/// @throws UsageError unless each tied layer has a partner, whose weight fits it.
+void require_partners(const ModelSpec& spec) {
   const std::vector<LayerSlice> slices = layer_slices(spec);
   for (std::size_t place = 0; place < spec.decoder.size(); ++place) {
+    if (!is_tied(spec.decoder[place])) continue;
     const LayerSlice& slice = slices[spec.encoder.size() + place];
-    if (!slice.tied) continue;
     const std::string name = fmt::format("{}, '{}',", slice.name, to_string(spec.decoder[place]));
-    const std::optional<std::size_t> mate = mate_of(spec, place);
-    if (!mate) {
-      throw UsageError(fmt::format(
-          "{} has no mate to take its weight from, counted from the model's two ends the encoder "
-          "has no dense layer for it; leave out 'tied' there",
-          name));
+    if (!slice.partner) {
+      throw UsageError(
+          fmt::format("{} has no partner to take its weight from, counted from the model's two "
+                      "ends the encoder "
+                      "has no dense layer for it; leave out 'tied' there",
+                      name));
     }
-    const LayerSlice& other = slices[*mate];
+    const LayerSlice& other = slices[*slice.partner];
     if (other.inputs != slice.units || other.units != slice.inputs) {
       throw UsageError(fmt::format(
-          "{} takes {} values to {}, but its mate {} takes {} to {}, not the other way round; make "
-          "the widths equal or leave out 'tied'",
+          "{} takes {} values to {}, but its partner {} takes {} to {}, not the other way round; "
+          "make the widths equal or leave out 'tied'",
           name, slice.inputs, slice.units, other.name, other.inputs, other.units));
     }
   }
-}
-
-/// fan_in + fan_out. A gaussian is two layers side by side, each of its own.
-std::int64_t fans(const LayerSpec& layer, const LayerSlice& slice) {
-  if (const auto* convolution = std::get_if<ConvolutionSpec>(&layer)) {
-    const Convolution shape = geometry(*convolution, image_shape(slice.input_shape, layer));
-    return shape.kernel_height * shape.kernel_width * (shape.image.channels + shape.map.channels);
-  }
-  return slice.inputs + slice.units;
 }
 
 }  // namespace
@@ -126,12 +120,15 @@ bool ModelSpec::is_variational() const {
 }
 
 Activation ModelSpec::output_activation() const {
+  std::optional<Activation> found;
   if (!decoder.empty()) {
-    if (const auto* dense = std::get_if<DenseSpec>(&decoder.back())) return dense->activation;
-    if (const auto* convolution = std::get_if<ConvolutionSpec>(&decoder.back())) {
-      return convolution->activation;
-    }
+    std::visit(
+        [&](const auto& layer) {
+          if constexpr (layer.kTraits.makes_logits) found = layer.activation;
+        },
+        decoder.back());
   }
+  if (found) return *found;
   throw UsageError(
       "the model's decoder does not end in a dense or convolutional layer, give it one");
 }
@@ -144,7 +141,7 @@ std::vector<LayerSpec> ModelSpec::layers() const {
 
 std::int64_t ModelSpec::parameter_count() const {
   std::int64_t count = 0;
-  for (const LayerSlice& slice : layer_slices(*this)) count += slice.weights + slice.biases;
+  for (const LayerSlice& slice : layer_slices(*this)) count += slice.parameter_count();
   return count;
 }
 
@@ -162,7 +159,7 @@ void ModelSpec::validate() const {
   const LayerSpec* before = nullptr;
   for (const std::vector<LayerSpec>* part : {&encoder, &decoder}) {
     for (const LayerSpec& layer : *part) {
-      if (is_code(layer) && &layer != &encoder.back()) {
+      if (traits_of(layer).is_code && &layer != &encoder.back()) {
         throw UsageError(fmt::format("'{}' makes a code, it must be the encoder's last layer",
                                      to_string(layer)));
       }
@@ -182,9 +179,9 @@ void ModelSpec::validate() const {
       before = &layer;
     }
   }
-  require_mates(*this);
+  require_partners(*this);
   const LayerSpec& last = decoder.back();
-  if (!std::holds_alternative<DenseSpec>(last) && !std::holds_alternative<ConvolutionSpec>(last)) {
+  if (!traits_of(last).makes_logits) {
     throw UsageError(
         fmt::format("the decoder ends in '{}', it must end in a dense or convolutional layer",
                     to_string(last)));
@@ -228,44 +225,56 @@ ModelSpec parse_model(Shape input_shape, const std::vector<std::string>& encoder
 std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
   std::vector<LayerSlice> slices;
   Shape shape = spec.input_shape;
-  std::int64_t offset = 0;
   const auto add = [&](const char* part, std::size_t index, const LayerSpec& layer) {
     LayerSlice slice{.name = fmt::format("{}.{}", part, index),
                      .input_shape = shape,
-                     .output_shape = output_shape(layer, shape),
-                     .weights = weight_count(layer, shape),
-                     .tied = is_tied(layer),
-                     .biases = bias_count(layer, shape),
-                     .states = state_count(layer, shape)};
+                     .output_shape = output_shape(layer, shape)};
     slice.inputs = element_count(slice.input_shape);
     slice.units = element_count(slice.output_shape);
-    slice.weight = offset;
-    slice.bias = offset + aligned(slice.weights);
-    offset = slice.bias + aligned(slice.biases);
+    for (LayerTensor& tensor : layer_tensors(layer, shape)) {
+      slice.tensors.push_back({std::move(tensor)});
+    }
     shape = slice.output_shape;
     slices.push_back(std::move(slice));
   };
   for (std::size_t i = 0; i < spec.encoder.size(); ++i) add("encoder", i, spec.encoder[i]);
-  for (std::size_t i = 0; i < spec.decoder.size(); ++i) {
-    add("decoder", i, spec.decoder[i]);
-    if (!slices.back().tied) continue;
-    if (const auto mate = mate_of(spec, i)) slices.back().weight = slices[*mate].weight;
+  for (std::size_t i = 0; i < spec.decoder.size(); ++i) add("decoder", i, spec.decoder[i]);
+
+  std::int64_t end = 0;
+  for (const bool is_trainable : {true, false}) {
+    for_each_tensor(slices, [&](TensorSlice& tensor) {
+      if (tensor.is_trainable != is_trainable) return;
+      tensor.offset = tensor.is_adjacent ? end : aligned(end);
+      end = tensor.offset + tensor.size();
+    });
   }
-  for (LayerSlice& slice : slices) {
-    slice.state = offset;
-    offset += aligned(slice.states);
+  for (std::size_t i = 0; i < spec.decoder.size(); ++i) {
+    if (!is_tied(spec.decoder[i])) continue;
+    LayerSlice& slice = slices[spec.encoder.size() + i];
+    slice.partner = partner_of(spec, i);
+    if (slice.partner) slice.partner_weight = slices[*slice.partner].tensor("weight");
   }
   return slices;
 }
 
 std::int64_t parameter_floats(const ModelSpec& spec) {
-  const std::vector<LayerSlice> slices = layer_slices(spec);
-  return slices.empty() ? 0 : slices.back().state + aligned(slices.back().states);
+  std::int64_t end = 0;
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    for (const TensorSlice& tensor : slice.tensors) {
+      end = std::max(end, aligned(tensor.offset + tensor.size()));
+    }
+  }
+  return end;
 }
 
 std::int64_t trainable_floats(const ModelSpec& spec) {
-  const std::vector<LayerSlice> slices = layer_slices(spec);
-  return slices.empty() ? 0 : slices.front().state;
+  std::int64_t end = 0;
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    for (const TensorSlice& tensor : slice.tensors) {
+      if (tensor.is_trainable) end = std::max(end, aligned(tensor.offset + tensor.size()));
+    }
+  }
+  return end;
 }
 
 void Model::validate() const {
@@ -283,27 +292,22 @@ Model Model::initialize(const ModelSpec& spec, std::uint64_t seed) {
   spec.validate();
   Model model{spec, std::vector<float>(static_cast<std::size_t>(parameter_floats(spec))), {}};
   const Philox philox(seed);
-  std::uint32_t tensor = 0;
-  const std::vector<LayerSpec> layers = spec.layers();
-  const std::vector<LayerSlice> slices = layer_slices(spec);
-  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
-    const LayerSlice& slice = slices[layer];
-    if (slice.weights == 0) continue;
-    if (is_normalization(layers[layer])) {
-      float* const variances = model.parameters.data() + slice.state + slice.states / 2;
-      std::fill_n(model.parameters.data() + slice.weight, slice.weights, 1.0F);
-      std::fill_n(variances, slice.states / 2, 1.0F);
-      continue;
+  std::uint32_t random_tensors = 0;
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    for (const TensorSlice& tensor : slice.tensors) {
+      float* const values = model.parameters.data() + tensor.offset;
+      if (tensor.fans == 0) {
+        std::fill_n(values, tensor.size(), tensor.initial);
+        continue;
+      }
+      const auto limit = static_cast<float>(std::sqrt(6.0 / static_cast<double>(tensor.fans)));
+      for (std::int64_t i = 0; i < tensor.size(); ++i) {
+        const std::uint32_t word =
+            philox.word(RandomPurpose::weights, random_tensors, static_cast<std::uint64_t>(i));
+        values[i] = limit * (2.0F * to_unit_float(word) - 1.0F);
+      }
+      ++random_tensors;
     }
-    const double limit = std::sqrt(6.0 / static_cast<double>(fans(layers[layer], slice)));
-    const auto scale = static_cast<float>(limit);
-    float* weight = model.parameters.data() + slice.weight;
-    for (std::int64_t i = 0; i < slice.weights; ++i) {
-      const std::uint32_t word =
-          philox.word(RandomPurpose::weights, tensor, static_cast<std::uint64_t>(i));
-      weight[i] = scale * (2.0F * to_unit_float(word) - 1.0F);
-    }
-    ++tensor;
   }
   return model;
 }

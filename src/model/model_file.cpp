@@ -13,7 +13,7 @@
 #include "io/printable.hpp"
 #include "io/safetensors.hpp"
 #include "io/untrusted_json.hpp"
-#include "model/geometry.hpp"
+#include "layers/shapes.hpp"
 
 namespace ae {
 
@@ -25,10 +25,6 @@ using OrderedJson = nlohmann::ordered_json;
 constexpr const char* kFormat = "ae";
 constexpr const char* kVersion = "2";
 constexpr const char* kFirstVersion = "1";
-constexpr const char* kWeight = ".weight";
-constexpr const char* kBias = ".bias";
-constexpr const char* kRunningMean = ".running_mean";
-constexpr const char* kRunningVariance = ".running_var";
 constexpr const char* kBadDescription = "its description is not what ae writes";
 
 OrderedJson to_json(const std::vector<LayerSpec>& layers) {
@@ -81,52 +77,57 @@ std::vector<float> transposed(const float* from, std::int64_t rows, std::int64_t
   return to;
 }
 
-/// A weight as PyTorch has it, and the way there and back. A convolution's (height·width, c, o)
-/// becomes (o, c, height, width), which is also what PyTorch has for a transposed one.
-struct FileWeight {
-  Shape shape;
-  std::int64_t area = 1;  ///< of a kernel
-  std::int64_t c = 0;
-  std::int64_t o = 0;
-
-  FileWeight(const LayerSpec& layer, const LayerSlice& slice) {
-    if (const auto* spec = std::get_if<ConvolutionSpec>(&layer)) {
-      const Convolution convolution = geometry(*spec, image_shape(slice.input_shape, layer));
-      area = convolution.kernel_height * convolution.kernel_width;
-      c = convolution.image.channels;
-      o = convolution.map.channels;
-      shape = {o, c, convolution.kernel_height, convolution.kernel_width};
-    } else if (is_normalization(layer)) {
-      c = slice.weights;
-      o = 1;
-      shape = {c};
+/// A tensor as it lies in the file, and the way there and back.
+class FileTensor {
+ public:
+  explicit FileTensor(const LayerTensor& tensor)
+      : layout_(tensor.file_layout), shape_(tensor.shape) {
+    if (layout_ == FileLayout::same) return;
+    // (area, c, o) becomes (o, c, area); a matrix (c, o) has an area of 1.
+    o_ = shape_.back();
+    c_ = shape_[shape_.size() - 2];
+    if (layout_ == FileLayout::transposed) {
+      shape_ = {o_, c_};
     } else {
-      c = slice.inputs;
-      o = slice.biases;
-      shape = {o, c};
+      area_ = shape_[0] * shape_[1];
+      shape_ = {o_, c_, shape_[0], shape_[1]};
     }
   }
 
+  [[nodiscard]] const Shape& shape() const { return shape_; }
+
   [[nodiscard]] std::vector<float> to_file(const float* ours) const {
-    std::vector<float> file = transposed(ours, area * c, o);
-    return area == 1 ? file : inner_transposed(std::move(file), area, c);
+    if (layout_ == FileLayout::same) return {ours, ours + element_count(shape_)};
+    std::vector<float> file = transposed(ours, area_ * c_, o_);
+    return area_ == 1 ? file : inner_transposed(std::move(file), area_, c_);
   }
   [[nodiscard]] std::vector<float> from_file(const std::vector<float>& file) const {
-    const std::vector<float> channels_last = area == 1 ? file : inner_transposed(file, c, area);
-    return transposed(channels_last.data(), o, area * c);
+    if (layout_ == FileLayout::same) return file;
+    const std::vector<float> channels_last = area_ == 1 ? file : inner_transposed(file, c_, area_);
+    return transposed(channels_last.data(), o_, area_ * c_);
   }
 
  private:
   [[nodiscard]] std::vector<float> inner_transposed(std::vector<float> all, std::int64_t rows,
                                                     std::int64_t cols) const {
-    for (std::int64_t i = 0; i < o; ++i) {
+    for (std::int64_t i = 0; i < o_; ++i) {
       float* const part = all.data() + i * rows * cols;
       const std::vector<float> turned = transposed(part, rows, cols);
       std::copy(turned.begin(), turned.end(), part);
     }
     return all;
   }
+
+  FileLayout layout_;
+  Shape shape_;
+  std::int64_t area_ = 1;
+  std::int64_t c_ = 0;
+  std::int64_t o_ = 0;
 };
+
+std::string file_name(const LayerSlice& slice, const TensorSlice& tensor) {
+  return slice.name + "." + tensor.name;
+}
 
 ModelSpec read_spec(const io::TensorFile& file) {
   const std::map<std::string, std::string>& metadata = file.metadata;
@@ -169,14 +170,9 @@ Model read_model(const io::TensorFile& file) {
   if (const auto training = file.metadata.find("training"); training != file.metadata.end()) {
     model.training = parse_description(training->second).get<std::map<std::string, std::string>>();
   }
-  const std::vector<LayerSpec> layers = model.spec.layers();
   const std::vector<LayerSlice> slices = layer_slices(model.spec);
   std::size_t needed = 0;
-  for (const LayerSlice& slice : slices) {
-    needed += slice.weights > 0 ? 1U : 0U;
-    needed += slice.biases > 0 ? 1U : 0U;
-    needed += slice.states > 0 ? 2U : 0U;
-  }
+  for (const LayerSlice& slice : slices) needed += slice.tensors.size();
   if (file.tensors.size() != needed) {
     throw Error(fmt::format("it has {} tensors, but its description needs {}", file.tensors.size(),
                             needed));
@@ -184,34 +180,20 @@ Model read_model(const io::TensorFile& file) {
   TensorsByName tensors;
   for (const io::Tensor& tensor : file.tensors) tensors.emplace(tensor.name, &tensor);
   // All tensors are there in full before room is made for them.
-  struct Found {
-    std::int64_t at;
-    const std::vector<float>& values;
-  };
-  std::vector<Found> found;
-  std::vector<std::pair<FileWeight, Found>> found_weights;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const LayerSlice& slice = slices[i];
-    const auto find = [&](const char* what, const Shape& shape) -> const std::vector<float>& {
-      return find_tensor(tensors, slice.name + what, shape).values;
-    };
-    if (slice.weights > 0) {
-      const FileWeight weight(layers[i], slice);
-      found_weights.push_back({weight, {slice.weight, find(kWeight, weight.shape)}});
+  std::vector<const io::Tensor*> found;
+  for (const LayerSlice& slice : slices) {
+    for (const TensorSlice& tensor : slice.tensors) {
+      found.push_back(&find_tensor(tensors, file_name(slice, tensor), FileTensor(tensor).shape()));
     }
-    if (slice.biases > 0) found.push_back({slice.bias, find(kBias, {slice.biases})});
-    if (slice.states == 0) continue;
-    const std::int64_t half = slice.states / 2;
-    found.push_back({slice.state, find(kRunningMean, {half})});
-    found.push_back({slice.state + half, find(kRunningVariance, {half})});
   }
   model.parameters.resize(static_cast<std::size_t>(parameter_floats(model.spec)));
-  const auto put = [&](const std::vector<float>& values, std::int64_t at) {
-    std::copy(values.begin(), values.end(), model.parameters.begin() + at);
-  };
-  for (const auto& [weight, tensor] : found_weights)
-    put(weight.from_file(tensor.values), tensor.at);
-  for (const Found& tensor : found) put(tensor.values, tensor.at);
+  auto next = found.begin();
+  for (const LayerSlice& slice : slices) {
+    for (const TensorSlice& tensor : slice.tensors) {
+      const std::vector<float> values = FileTensor(tensor).from_file((*next++)->values);
+      std::copy(values.begin(), values.end(), model.parameters.begin() + tensor.offset);
+    }
+  }
   return model;
 }
 
@@ -228,24 +210,12 @@ void save_model(const Model& model, const std::filesystem::path& path) {
                    {"version", kVersion},
                    {"model", description.dump()},
                    {"training", training_text(model.training)}};
-  const std::vector<LayerSpec> layers = model.spec.layers();
-  const std::vector<LayerSlice> slices = layer_slices(model.spec);
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const LayerSlice& slice = slices[i];
-    const auto put = [&](const char* what, std::int64_t at, std::int64_t size) {
-      const float* const values = model.parameters.data() + at;
-      file.tensors.push_back({slice.name + what, {size}, {values, values + size}});
-    };
-    if (slice.weights > 0) {
-      const FileWeight weight(layers[i], slice);
-      file.tensors.push_back({slice.name + kWeight, weight.shape,
-                              weight.to_file(model.parameters.data() + slice.weight)});
+  for (const LayerSlice& slice : layer_slices(model.spec)) {
+    for (const TensorSlice& tensor : slice.tensors) {
+      const FileTensor as_file(tensor);
+      file.tensors.push_back({file_name(slice, tensor), as_file.shape(),
+                              as_file.to_file(model.parameters.data() + tensor.offset)});
     }
-    if (slice.biases > 0) put(kBias, slice.bias, slice.biases);
-    if (slice.states == 0) continue;
-    const std::int64_t half = slice.states / 2;
-    put(kRunningMean, slice.state, half);
-    put(kRunningVariance, slice.state + half, half);
   }
   io::write_safetensors(file, path);
 }

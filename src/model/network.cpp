@@ -9,31 +9,30 @@ Network::Network(Device& device, const ModelSpec& spec, const Parameters& parame
                  std::int64_t max_rows, Use use)
     : parameters_(parameters),
       use_(use),
-      output_slice_(parameters.slices().back()),
+      output_bias_(parameters.slices().back().tensor("bias")),
       output_activation_(spec.output_activation()),
       code_layer_(spec.encoder.size() - 1) {
   const std::vector<LayerSpec> specs = spec.layers();
   const std::vector<LayerSlice>& slices = parameters.slices();
   first_learning_ = static_cast<std::size_t>(
       std::find_if(slices.begin(), slices.end(),
-                   [](const LayerSlice& slice) { return slice.weights > 0; }) -
+                   [](const LayerSlice& slice) { return slice.parameter_count() > 0; }) -
       slices.begin());
   for (std::size_t i = 0; i < specs.size(); ++i) {
     LayerPlace place{.device = device,
-                     .parameters = parameters,
+                     .parameters = parameters.data(),
                      .slice = slices[i],
                      .index = static_cast<std::uint32_t>(i),
                      .max_rows = max_rows,
                      .is_training = use == Use::training,
                      .is_last = i + 1 == specs.size()};
     if (i > first_learning_) place.below = layers_.back().get();
-    layers_.push_back(
-        std::visit([&](const auto& layer) { return make_layer(layer, place); }, specs[i]));
+    layers_.push_back(std::visit([&](const auto& layer) { return layer.make(place); }, specs[i]));
   }
 }
 
 ConstMatrix Network::output_bias() const {
-  return vector_of<const float>(parameters_.data() + output_slice_.bias, output_slice_.biases);
+  return vector_of<const float>(parameters_.data() + output_bias_.offset, output_bias_.size());
 }
 
 Matrix Network::run(Step& step, Matrix x, std::size_t first, std::size_t last) {
@@ -66,7 +65,7 @@ void Network::backward(Step& step, Matrix logits, ConstMatrix target, const Obje
                          .target = target,
                          .gradient_scale = objective.gradient_scale,
                          .dz = logits,
-                         .dbias = vector_of(gradients + output_slice_.bias, output_slice_.biases),
+                         .dbias = vector_of(gradients + output_bias_.offset, output_bias_.size()),
                          .loss_sum = sums.loss});
   BackwardPass pass{.step = step,
                     .objective = objective,

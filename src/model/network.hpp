@@ -6,10 +6,9 @@
 #include <vector>
 
 #include "ae/model.hpp"
-#include "ae/train.hpp"
 
 #include "device/device.hpp"
-#include "model/layer.hpp"
+#include "layers/layer.hpp"
 #include "model/parameters.hpp"
 #include "step/step.hpp"
 
@@ -49,7 +48,7 @@ class Network {
 
   const Parameters& parameters_;
   Use use_;
-  LayerSlice output_slice_;
+  TensorSlice output_bias_;
   Activation output_activation_;
   std::vector<std::unique_ptr<Layer>> layers_;
   std::size_t first_learning_;  ///< below it a backward pass has nothing to do

@@ -14,7 +14,7 @@
 #include "executors/make_device.hpp"
 #include "formulas/losses.hpp"
 #include "formulas/optimizers.hpp"
-#include "model/names.hpp"
+#include "layers/names.hpp"
 #include "train/data_fit.hpp"
 #include "train/evaluation.hpp"
 #include "train/trainer.hpp"

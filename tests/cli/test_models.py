@@ -97,7 +97,7 @@ class Layers(ProgramTest):
                 (["--encoder", "dense 3", "--decoder", "dense 15"], ["15", "16"]),
                 (["--encoder", "dense 3 tied"], ["'dense 3 tied relu'", "encoder"]),
                 (["--encoder", "dense 3", "--decoder", "dense 3 tied, dense 16"],
-                 ["decoder.0", "no mate"]),
+                 ["decoder.0", "no partner"]),
                 (["--encoder", "dense 3", "--decoder", "dense 16", "--tied"],
                  ["--tied", "write 'tied' in its layers"]),
                 (["--encoder", "dense 3", "--decoder", "dense 16 relu"], ["sigmoid"]),

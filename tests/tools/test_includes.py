@@ -18,6 +18,7 @@ FLOORS = [
     ["src/step"],
     ["src/device"],
     ["src/executors"],
+    ["src/layers"],
     ["src/model"],
     ["src/train"],
     ["src/report"],

@@ -6,7 +6,7 @@
 
 #include "ae/layers.hpp"
 
-#include "device/device.hpp"
+#include "convolution/geometry.hpp"
 
 namespace ae {
 
@@ -26,13 +26,6 @@ void require_shape(const Shape& shape, std::string_view what);
 /// (height, width) or (height, width, channels). @throws UsageError for other shapes, naming the
 /// `layer` that wants an image.
 ImageShape image_shape(const Shape& shape, const LayerSpec& layer);
-
-/// A convolution on an image of that shape, with its padding in numbers.
-/// @throws UsageError if the kernel is larger than the image it must not hang over.
-Convolution geometry(const ConvolutionSpec& spec, const ImageShape& input);
-
-/// Layers of a γ and a β a channel.
-bool is_normalization(const LayerSpec& layer);
 
 /// Values that lie innermost: a vector's all, an image's channels, of which (height, width) has
 /// one.

@@ -1,4 +1,11 @@
-#include "model/layer.hpp"
+#include "ae/layers/dropout.hpp"
+
+#include <fmt/format.h>
+
+#include "ae/error.hpp"
+
+#include "layers/layer.hpp"
+#include "layers/words.hpp"
 
 namespace ae {
 
@@ -43,8 +50,27 @@ class DropoutLayer final : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> make_layer(const DropoutSpec& spec, const LayerPlace& place) {
-  return std::make_unique<DropoutLayer>(spec, place);
+DropoutSpec DropoutSpec::parse(LayerWords& words) {
+  return {words.take_probability("the probability")};
+}
+
+std::string DropoutSpec::text() const {
+  return fmt::format("dropout {}", rate);
+}
+
+Shape DropoutSpec::output_shape(const Shape& input) const {
+  if (!(rate >= 0 && rate < 1)) {
+    throw UsageError(fmt::format("in '{}' the probability must be from 0 to below 1", text()));
+  }
+  return input;
+}
+
+std::vector<LayerTensor> DropoutSpec::tensors(const Shape& /*input*/) const {
+  return {};
+}
+
+std::unique_ptr<Layer> DropoutSpec::make(const LayerPlace& place) const {
+  return std::make_unique<DropoutLayer>(*this, place);
 }
 
 }  // namespace ae

@@ -1,4 +1,4 @@
-#include "model/layer.hpp"
+#include "layers/layer.hpp"
 
 #include "formulas/activations.hpp"
 
@@ -25,7 +25,7 @@ DeviceArray<float> Layer::make_saved_input(const LayerPlace& place, Activation a
   return {device_, place.max_rows * slice_.units};
 }
 
-void Layer::activation_backward(BackwardPass& pass, Activation activation,
+void Layer::activation_backward(BackwardPass& pass, Activation activation, const TensorSlice& bias,
                                 const DeviceArray<float>& z) const {
   if (pass.from_logits) return;
   const std::int64_t rows = pass.gradient.rows;
@@ -33,20 +33,15 @@ void Layer::activation_backward(BackwardPass& pass, Activation activation,
                                    .y = output(rows),
                                    .z = saved_input(z, rows),
                                    .dy = pass.gradient,
-                                   .channels = slice_.biases,
-                                   .dbias = bias_gradient(pass)},
+                                   .channels = bias.size(),
+                                   .dbias = gradients(bias, pass)},
                 slice_.name);
 }
 
-void Layer::product_backward(BackwardPass& pass, ConstMatrix x, double x_density, const float* w,
-                             ConstMatrix dz, float* dw) const {
+void Layer::product_backward(BackwardPass& pass, ConstMatrix x, double x_density, ConstMatrix w,
+                             ConstMatrix dz, Matrix dw) const {
   const Matrix dx = input_gradient(x.rows);
-  pass.step.add(DenseBackward{.x = x,
-                              .w = {w, slice_.inputs, slice_.biases},
-                              .dz = dz,
-                              .dw = {dw, slice_.inputs, slice_.biases},
-                              .dx = dx,
-                              .x_density = x_density},
+  pass.step.add(DenseBackward{.x = x, .w = w, .dz = dz, .dw = dw, .dx = dx, .x_density = x_density},
                 slice_.name);
   pass.gradient = dx;
 }

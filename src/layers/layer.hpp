@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <memory>
 
-#include "ae/model.hpp"
-#include "ae/train.hpp"
+#include "ae/layers.hpp"
+#include "ae/loss.hpp"
+#include "ae/sparsity.hpp"
 
 #include "device/device.hpp"
-#include "model/parameters.hpp"
 #include "step/step.hpp"
 
 namespace ae {
@@ -65,7 +65,7 @@ class Layer;
 /// A layer's place in its network.
 struct LayerPlace {
   Device& device;
-  const Parameters& parameters;
+  float* parameters = nullptr;  ///< the model's, on the device
   const LayerSlice& slice;
   std::uint32_t index = 0;  ///< from 0, encoder first
   std::int64_t max_rows = 0;
@@ -106,12 +106,12 @@ class Layer {
   [[nodiscard]] Matrix output(std::int64_t rows) const {
     return {output_.data(), rows, slice_.units};
   }
-  [[nodiscard]] const float* weight() const { return parameters_.data() + slice_.weight; }
-  [[nodiscard]] ConstMatrix bias() const {
-    return vector_of<const float>(parameters_.data() + slice_.bias, slice_.biases);
+  /// The layer's numbers, and their gradients.
+  [[nodiscard]] Matrix values(const TensorSlice& tensor) const {
+    return vector_of(parameters_ + tensor.offset, tensor.size());
   }
-  [[nodiscard]] Matrix bias_gradient(const BackwardPass& pass) const {
-    return vector_of(pass.gradients + slice_.bias, slice_.biases);
+  [[nodiscard]] static Matrix gradients(const TensorSlice& tensor, const BackwardPass& pass) {
+    return vector_of(pass.gradients + tensor.offset, tensor.size());
   }
   /// Where ∂loss of the input goes: nowhere for the first layer that learns.
   [[nodiscard]] Matrix input_gradient(std::int64_t rows) const {
@@ -126,14 +126,14 @@ class Layer {
 
   /// pass.gradient becomes ∂loss/∂z of y = activation(z + b), unless the loss has done that, and ∂b
   /// is added up. `z` is memory of make_saved_input().
-  void activation_backward(BackwardPass& pass, Activation activation,
+  void activation_backward(BackwardPass& pass, Activation activation, const TensorSlice& bias,
                            const DeviceArray<float>& z) const;
   /// For z = x·W + b, given dz: ∂W, and pass.gradient becomes that of the layer below.
-  void product_backward(BackwardPass& pass, ConstMatrix x, double x_density, const float* w,
-                        ConstMatrix dz, float* dw) const;
+  void product_backward(BackwardPass& pass, ConstMatrix x, double x_density, ConstMatrix w,
+                        ConstMatrix dz, Matrix dw) const;
 
   Device& device_;
-  const Parameters& parameters_;
+  float* parameters_;
   LayerSlice slice_;
   Layer* below_;
 
@@ -141,17 +141,5 @@ class Layer {
   DeviceArray<float> output_;
   DeviceArray<float> gradient_;
 };
-
-std::unique_ptr<Layer> make_layer(const DenseSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const ConvolutionSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const MaxPoolSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const UpsampleSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const FlattenSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const ReshapeSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const DropoutSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const LayerNormSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const BatchNormSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const GaussianSpec& spec, const LayerPlace& place);
-std::unique_ptr<Layer> make_layer(const TopKSpec& spec, const LayerPlace& place);
 
 }  // namespace ae
