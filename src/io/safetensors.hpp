@@ -13,6 +13,8 @@ struct Tensor {
   std::string name;
   std::vector<std::int64_t> shape;
   std::vector<float> values;
+
+  bool operator==(const Tensor&) const = default;
 };
 
 /// What a safetensors file holds: F32 tensors in file order, and text by key.

@@ -37,7 +37,7 @@ double LearningRate::scheduled(std::int64_t epoch, double epochs_done) const {
       return floor_ + (rate_ - floor_) * 0.5 * (1 + std::cos(std::numbers::pi * part));
     }
     case Schedule::plateau:
-      return std::max(rate_ * std::pow(factor_, static_cast<double>(reductions_)), floor_);
+      return std::max(rate_ * std::pow(factor_, static_cast<double>(progress_.reductions)), floor_);
   }
   return rate_;
 }
@@ -60,12 +60,12 @@ bool LearningRate::fill(std::int64_t epoch, std::span<float> rates) const {
 }
 
 void LearningRate::end_epoch(double loss) {
-  if (loss < (1 - kLeastProgress) * least_) {
-    least_ = loss;
-    without_progress_ = 0;
-  } else if (++without_progress_ >= schedule_.patience) {
-    ++reductions_;
-    without_progress_ = 0;
+  if (loss < (1 - kLeastProgress) * progress_.least_loss) {
+    progress_.least_loss = loss;
+    progress_.without_progress = 0;
+  } else if (++progress_.without_progress >= schedule_.patience) {
+    ++progress_.reductions;
+    progress_.without_progress = 0;
   }
 }
 

@@ -26,7 +26,16 @@ class LearningRate {
   /// Of every step of the epoch, into `rates`. True if any of them changed.
   bool fill(std::int64_t epoch, std::span<float> rates) const;
 
-  /// Tells the loss that the epoch ended with: what a plateau is of.
+  /// What a plateau is told by; other schedules need no state.
+  struct Progress {
+    double least_loss = std::numeric_limits<double>::infinity();  ///< of the epochs so far
+    std::int64_t without_progress = 0;                            ///< epochs in a row
+    std::int64_t reductions = 0;
+  };
+  [[nodiscard]] const Progress& progress() const { return progress_; }
+  void set_progress(const Progress& progress) { progress_ = progress; }
+
+  /// Tells the loss that the epoch ended with.
   void end_epoch(double loss);
 
  private:
@@ -40,11 +49,7 @@ class LearningRate {
   double epochs_;
   double steps_per_epoch_;
   double warm_up_steps_;
-
-  // Of the plateau:
-  double least_ = std::numeric_limits<double>::infinity();
-  std::int64_t without_progress_ = 0;  ///< epochs in a row
-  std::int64_t reductions_ = 0;
+  Progress progress_;
 };
 
 }  // namespace ae

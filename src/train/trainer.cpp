@@ -135,13 +135,69 @@ auto Trainer::call(const Function& function, const Arguments&... arguments) {
   }
 }
 
+std::vector<Trainer::StateBuffer> Trainer::state_buffers() const {
+  std::vector<StateBuffer> buffers{{"model", parameters_.data(), parameters_.size()},
+                                   {"optimizer.first", first_state_.data(), first_state_.size()},
+                                   {"optimizer.second", second_state_.data(), second_state_.size()}};
+  if (average_) buffers.push_back({"average", average_->data(), average_->size()});
+  return buffers;
+}
+
+TrainingState Trainer::state() const {
+  TrainingState state;
+  for (const StateBuffer& buffer : state_buffers()) {
+    std::vector<float> values(static_cast<std::size_t>(buffer.size));
+    if (values.empty()) continue;
+    device_.download(values.data(), buffer.data, values.size() * sizeof(float));
+    state.add(buffer.prefix, parameters_.slices(), values);
+  }
+  std::array<std::int64_t, 1> step{};
+  step_count_.download(step);
+  const LearningRate::Progress& progress = learning_rate_.progress();
+  state.counters = {{"step", step.front()},
+                    {"epoch", epochs_done_},
+                    {"plateau.without_progress", progress.without_progress},
+                    {"plateau.reductions", progress.reductions}};
+  state.numbers = {{"plateau.least_loss", progress.least_loss}};
+  return state;
+}
+
+void Trainer::restore(const TrainingState& state) {
+  const std::array<std::int64_t, 1> step{state.counter("step")};
+  const std::int64_t epochs = state.counter("epoch");
+  if (epochs < 0 || step.front() != epochs * steps_per_epoch_) {
+    throw Error(fmt::format(
+        "the training's state is of step {} after {} epochs, but these rows and this batch size "
+        "make {} steps an epoch",
+        step.front(), epochs, steps_per_epoch_));
+  }
+  const LearningRate::Progress progress{
+      .least_loss = state.number("plateau.least_loss"),
+      .without_progress = state.counter("plateau.without_progress"),
+      .reductions = state.counter("plateau.reductions")};
+  std::vector<std::vector<float>> values;  // all of them are right before any is used
+  for (const StateBuffer& buffer : state_buffers()) {
+    values.emplace_back(static_cast<std::size_t>(buffer.size));
+    state.read(buffer.prefix, parameters_.slices(), values.back());
+  }
+  auto next = values.begin();
+  for (const StateBuffer& buffer : state_buffers()) {
+    if (!next->empty()) device_.upload(buffer.data, next->data(), next->size() * sizeof(float));
+    ++next;
+  }
+  step_count_.upload(step);
+  learning_rate_.set_progress(progress);
+  epochs_done_ = epochs;
+}
+
 TrainResult Trainer::run() {
   TrainResult result;
   result.device = device_.name();
   const Clock::time_point start = Clock::now();
-  if (options_.epochs > 0) shuffle_rows(options_.seed, 1, order_);
+  const std::int64_t first = epochs_done_ + 1;
+  if (first <= options_.epochs) shuffle_rows(options_.seed, first, order_);
 
-  for (std::int64_t epoch = 1; epoch <= options_.epochs && !result.interrupted; ++epoch) {
+  for (std::int64_t epoch = first; epoch <= options_.epochs && !result.interrupted; ++epoch) {
     EpochResult finished{.epoch = epoch};
     result.interrupted = !run_epoch(epoch, finished);
     if (result.interrupted) break;
@@ -154,6 +210,7 @@ TrainResult Trainer::run() {
     }
     require_finite(finished);
     learning_rate_.end_epoch(validation_ ? finished.validation_loss : finished.train_loss);
+    epochs_done_ = epoch;
     result.epochs.push_back(finished);
     call(options_.on_epoch, finished);
   }

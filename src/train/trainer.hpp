@@ -11,6 +11,7 @@
 #include "model/network.hpp"
 #include "train/evaluation.hpp"
 #include "train/learning_rate.hpp"
+#include "train/training_state.hpp"
 
 namespace ae {
 
@@ -21,11 +22,25 @@ class Trainer {
   Trainer(Device& device, Model& model, const Dataset& training, const Dataset* validation,
           const TrainOptions& options);
 
+  /// The state after the epochs that are done, or that it began with.
+  [[nodiscard]] TrainingState state() const;
+  /// Goes on from a state of the same model and options: run() then continues with the epoch after
+  /// its last, and what it makes has the bits of a training that was never interrupted.
+  /// @throws Error if the state is another model's or lacks what the options need.
+  void restore(const TrainingState& state);
+
   /// Trains to the end or until stopped, and leaves the numbers in the model; also when one of the
   /// caller's functions throws, whose exception then leaves.
   TrainResult run();
 
  private:
+  /// The buffers that are a part of the state, by the prefix of their tensors.
+  struct StateBuffer {
+    const char* prefix;
+    float* data;
+    std::int64_t size;
+  };
+  [[nodiscard]] std::vector<StateBuffer> state_buffers() const;
   /// What one step does, for a batch of `rows`.
   [[nodiscard]] Step step(std::int64_t rows);
   /// What is validated and becomes the model: the weights, or their average.
@@ -50,6 +65,7 @@ class Trainer {
   std::int64_t rows_;
   std::int64_t batch_;
   std::int64_t steps_per_epoch_;
+  std::int64_t epochs_done_ = 0;
   double density_;
   bool is_variational_;
 
