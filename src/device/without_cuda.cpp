@@ -23,10 +23,4 @@ std::vector<LibraryVersion> list_cuda_libraries() {
   return {};
 }
 
-std::vector<VariantTime> time_cuda_variants(const DeviceOptions& /*options*/,
-                                            std::int64_t /*batch*/, std::int64_t /*inputs*/,
-                                            std::int64_t /*units*/) {
-  return {};
-}
-
 }  // namespace ae

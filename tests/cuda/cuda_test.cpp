@@ -21,6 +21,7 @@
 
 #include "activation/activation_kernels.hpp"
 #include "convolution/convolution_kernels.hpp"
+#include "cuda_variants.hpp"
 #include "dense/gemm.hpp"
 #include "device/cuda/blas.hpp"
 #include "device/cuda/cuda_device.hpp"

@@ -23,6 +23,7 @@ FLOORS = [
     ["src/train"],
     ["src/report"],
     ["src/cli"],
+    ["bench"],
 ]
 FLOOR = {folder: floor for floor, folders in enumerate(FLOORS) for folder in folders}
 
@@ -40,12 +41,12 @@ def folder_of(path):
 
 def includes():
     """(file, what it includes, as a path of this project)"""
-    for top in ("include", "kernels", "src"):
+    for top in ("include", "kernels", "src", "bench"):
         for path in sorted((ROOT / top).rglob("*")):
             if path.suffix not in (".hpp", ".cpp", ".cu", ".cuh"):
                 continue
             for name in re.findall(r'^#include "([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE):
-                for root in ("include", "src", "kernels"):
+                for root in ("include", "src", "kernels", "bench"):
                     if (ROOT / root / name).exists():
                         yield path, name, ROOT / root / name
                         break

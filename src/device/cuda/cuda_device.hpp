@@ -42,20 +42,4 @@ struct LibraryVersion {
 /// CUDA's runtime, the newest CUDA that the driver serves, cuBLAS, cuDNN; nothing without CUDA.
 std::vector<LibraryVersion> list_cuda_libraries();
 
-/// One way to do a piece of a training step, timed on the GPU.
-struct VariantTime {
-  std::string work;      ///< "hidden forward": what is done
-  std::string variant;   ///< "cuBLAS, then our bias + ReLU": how
-  bool is_ours = false;  ///< the way that training takes
-  double seconds = 0;    ///< median
-  double seconds_min = 0;
-  double seconds_max = 0;
-};
-
-/// The fused kernels beside what does the same without them: the unfused sequence, cuBLAS alone,
-/// cublasLt's epilogues, cuDNN where this build has it. For a hidden layer (batch, inputs) ->
-/// (batch, units) and an output layer back. Each variant alone, again and again.
-std::vector<VariantTime> time_cuda_variants(const DeviceOptions& options, std::int64_t batch,
-                                            std::int64_t inputs, std::int64_t units);
-
 }  // namespace ae

@@ -1,6 +1,8 @@
 // The kernels of training beside what does the same without them. Each variant is recorded into a
 // graph that repeats it, so that what is timed is the device's work and not the host's calls.
 
+#include "cuda_variants.hpp"
+
 #include <algorithm>
 #include <functional>
 #include <optional>
@@ -11,7 +13,6 @@
 #include "activation/activation_kernels.hpp"
 #include "device/cuda/blas.hpp"
 #include "device/cuda/blas_lt.hpp"
-#include "device/cuda/cuda_device.hpp"
 #if AE_HAS_CUDNN
 #include "device/cuda/dnn.hpp"
 #endif

@@ -8,7 +8,7 @@
 #include "ae/model.hpp"
 #include "ae/train.hpp"
 
-#include "device/cuda/cuda_device.hpp"
+#include "cuda_variants.hpp"
 
 namespace ae {
 

@@ -1,5 +1,3 @@
-#include "train/bench.hpp"
-
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,6 +16,7 @@
 #include "cli/output.hpp"
 #include "cli/training_options.hpp"
 #include "report/html.hpp"
+#include "training_bench.hpp"
 
 namespace ae::cli {
 

@@ -1,4 +1,4 @@
-#include "train/bench.hpp"
+#include "training_bench.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "device/cuda/cuda_device.hpp"
 #include "device/device.hpp"
 #include "executors/make_device.hpp"
 #include "executors/timing_device.hpp"
@@ -81,6 +82,14 @@ bool has_convolution(const ModelSpec& spec) {
   });
 }
 
+/// Of the first layer that has biases; 0 without one.
+std::int64_t first_units(const ModelSpec& spec) {
+  for (const LayerSlice& slice : layer_slices(spec)) {
+    if (const TensorSlice* const bias = slice.find("bias")) return bias->size();
+  }
+  return 0;
+}
+
 /// The stages of a step, in their order; `data` are whole batches. On an asynchronous device they
 /// must be one batch: see make_timing_device.
 std::vector<StageSamples> time_stages(const ModelSpec& spec, const Dataset& data,
@@ -150,8 +159,8 @@ BenchResult bench_training(const ModelSpec& spec, const Dataset& data, const Tra
       const auto [ours, other] = the_other(convolves_by_cudnn(options.device), "cudnn", "own");
       result.convolution = compare(&DeviceOptions::convolution, ours, other);
     }
-    result.variants = time_cuda_variants(options.device, result.batch_size, spec.inputs(),
-                                         layer_slices(spec).front().biases);
+    result.variants =
+        time_cuda_variants(options.device, result.batch_size, spec.inputs(), first_units(spec));
   }
   if (!epochs.empty()) {
     result.epoch_seconds = median(epochs);
