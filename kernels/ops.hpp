@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "activation/activation_backward.hpp"
+#include "activation/prelu.hpp"
 #include "batch/corrupt.hpp"
 #include "batch/gather.hpp"
 #include "code/gaussian.hpp"
@@ -25,12 +26,12 @@ namespace ae {
 
 /// Every operation that a device can do. Each is a struct of attributes and operands, described in
 /// its own header; its kernels stand beside that.
-using Op =
-    std::variant<GatherBatch, GatherRows, CorruptBatch, DenseForward, DenseBackward, Transpose,
-                 ConvolutionForward, ConvolutionBackward, MaxPoolForward, MaxPoolBackward,
-                 UpsampleForward, UpsampleBackward, ActivationBackward, LayerNormForward,
-                 LayerNormBackward, BatchNormForward, BatchNormBackward, DropoutForward,
-                 DropoutBackward, KeepLargest, SparsityBackward, GaussianSample, GaussianBackward,
-                 ReconstructionLoss, RowLosses, ClipScale, OptimizerStep>;
+using Op = std::variant<GatherBatch, GatherRows, CorruptBatch, DenseForward, DenseBackward,
+                        Transpose, ConvolutionForward, ConvolutionBackward, MaxPoolForward,
+                        MaxPoolBackward, UpsampleForward, UpsampleBackward, ActivationBackward,
+                        LayerNormForward, LayerNormBackward, BatchNormForward, BatchNormBackward,
+                        DropoutForward, DropoutBackward, KeepLargest, SparsityBackward,
+                        GaussianSample, GaussianBackward, ReconstructionLoss, RowLosses, ClipScale,
+                        OptimizerStep, PreluForward, PreluBackward>;
 
 }  // namespace ae

@@ -305,6 +305,18 @@ class DoubleObjective {
     return result;
   }
 
+  Batch output(const PreluSpec& /*layer*/, const Batch& batch) {
+    const std::int64_t channels = slices_[layer_].tensor("weight").size();
+    Batch result = batch;
+    for (Row& row : result) {
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        nearest_kink = std::min(nearest_kink, std::abs(row[i]));
+        if (row[i] <= 0) row[i] *= weight(static_cast<std::int64_t>(i) % channels);
+      }
+    }
+    return result;
+  }
+
   Batch output(const FlattenSpec& /*layer*/, const Batch& batch) { return batch; }
   Batch output(const ReshapeSpec& /*layer*/, const Batch& batch) { return batch; }
 
@@ -483,6 +495,14 @@ std::vector<Case> cases() {
        {"conv 2 3x3 silu", "dense 3"},
        {"dense 12", "reshape 4x3", "conv 1 3x3 identity"},
        mse},
+      {"prelu",
+       {7},
+       {"dense 6 identity", "prelu", "dense 4 identity", "prelu"},
+       {"dense 5 identity", "prelu", "dense 7 sigmoid"}},
+      {"prelu of images and first as well",
+       {4, 4},
+       {"prelu", "conv 3 3x3 identity", "prelu", "max_pool 2"},
+       {"upsample 2", "prelu", "conv 1 3x3 sigmoid"}},
       {"dropout",
        {7},
        {"dropout 0.3", "dense 6 relu", "dropout 0.5", "dense 5 silu", "dropout 0.2"},

@@ -17,6 +17,7 @@
 #include "ae/layers/gaussian.hpp"
 #include "ae/layers/layer_norm.hpp"
 #include "ae/layers/max_pool.hpp"
+#include "ae/layers/prelu.hpp"
 #include "ae/layers/reshape.hpp"
 #include "ae/layers/top_k.hpp"
 #include "ae/layers/upsample.hpp"
@@ -29,14 +30,14 @@
 ///   conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
 ///   transposed_conv CHANNELS HxW [stride N] [same|valid] [ACTIVATION]
 ///   max_pool N       upsample N       flatten       reshape HxWxC
-///   dropout P        layer_norm [ACTIVATION]        batch_norm [ACTIVATION]
+///   dropout P        layer_norm [ACTIVATION]        batch_norm [ACTIVATION]        prelu
 ///   gaussian UNITS   top_k K          (the code: last in an encoder)
 namespace ae {
 
 /// Every kind of layer.
 using LayerSpec =
     std::variant<DenseSpec, ConvolutionSpec, MaxPoolSpec, UpsampleSpec, FlattenSpec, ReshapeSpec,
-                 DropoutSpec, LayerNormSpec, BatchNormSpec, GaussianSpec, TopKSpec>;
+                 DropoutSpec, LayerNormSpec, BatchNormSpec, PreluSpec, GaussianSpec, TopKSpec>;
 
 /// The readable form.
 std::string to_string(const LayerSpec& layer);

@@ -50,6 +50,9 @@ SETS = {
                         "--decoder", "dropout 0.1, dense 50 leaky_relu, layer_norm identity, "
                         "batch_norm gelu, dense 168 sigmoid", "--loss", "bce", "--reduction", "mean",
                         "--batch-size", "64", "--optimizer", "nesterov", "--weight-decay", "0"]),
+    "prelu": ("bytes", ["--encoder", "conv 3 3x3 identity, prelu, max_pool 2, dense 21 identity, prelu", "--decoder",
+                        "dense 40 identity, prelu, dense 168 sigmoid", "--loss", "bce", "--reduction", "mean",
+                        "--batch-size", "50", *ADAM]),
     "images": ("bytes", ["--encoder", "conv 5 3x3 same relu, max_pool 2, conv 4 3x3 stride 2 same gelu, "
                          "flatten, dense 20 relu", "--decoder", "dense 48 relu, reshape 3x4x4, upsample 2, "
                          "conv 6 3x3 valid silu, batch_norm relu, transposed_conv 5 4x3 stride 2 valid elu, "
