@@ -15,6 +15,7 @@
 #include "dropout/dropout.hpp"
 #include "loss/reconstruction_loss.hpp"
 #include "loss/row_losses.hpp"
+#include "loss/softmax_loss.hpp"
 #include "norm/batch_norm.hpp"
 #include "norm/layer_norm.hpp"
 #include "optimizer/clip_scale.hpp"
@@ -32,6 +33,6 @@ using Op = std::variant<GatherBatch, GatherRows, CorruptBatch, DenseForward, Den
                         LayerNormForward, LayerNormBackward, BatchNormForward, BatchNormBackward,
                         DropoutForward, DropoutBackward, KeepLargest, SparsityBackward,
                         GaussianSample, GaussianBackward, ReconstructionLoss, RowLosses, ClipScale,
-                        OptimizerStep, PreluForward, PreluBackward>;
+                        OptimizerStep, PreluForward, PreluBackward, SoftmaxLoss, SoftmaxRowLosses>;
 
 }  // namespace ae
