@@ -16,8 +16,10 @@ struct Tensor {
   [[nodiscard]] std::int64_t size() const { return rows * cols; }
   [[nodiscard]] bool exists() const { return data != nullptr; }
 
-  operator Tensor<const T>() const  // NOLINT(google-explicit-constructor): as T* to const T*
-      requires(!std::is_const_v<T>) {
+  /// As T* to const T*. A template, since nvcc warns of a conversion of Tensor<const T> to itself.
+  template <typename Other,
+            typename = std::enable_if_t<!std::is_const_v<T> && std::is_same_v<Other, const T>>>
+  operator Tensor<Other>() const {  // NOLINT(google-explicit-constructor)
     return {data, rows, cols};
   }
 };
