@@ -35,7 +35,7 @@ class BatchNormLayer final : public NormLayer {
  private:
   [[nodiscard]] Matrix mean_var() const { return {statistics_.data(), 2, channels()}; }
 
-  TensorSlice running_mean_;  ///< the running variance right behind it
+  const TensorSlice& running_mean_;  ///< the running variance right behind it
 };
 
 }  // namespace

@@ -109,8 +109,8 @@ class ConvolutionLayer final : public Layer {
  private:
   Convolution convolution_;
   Activation activation_;
-  TensorSlice weight_;
-  TensorSlice bias_;
+  const TensorSlice& weight_;
+  const TensorSlice& bias_;
   DeviceArray<float> z_;  ///< where the activation's derivative needs it
   Matrix x_;
 };

@@ -72,8 +72,8 @@ class DenseLayer final : public Layer {
 
   Activation activation_;
   bool is_tied_;
-  TensorSlice weight_;  ///< of a tied layer, the partner's
-  TensorSlice bias_;
+  const TensorSlice& weight_;  ///< of a tied layer, the partner's
+  const TensorSlice& bias_;
   DeviceArray<float> z_;              ///< where the activation's derivative needs it
   DeviceArray<float> tied_weight_;    ///< of a tied layer, (inputs, units)
   DeviceArray<float> tied_gradient_;  ///< and its gradient

@@ -62,8 +62,8 @@ class GaussianLayer final : public Layer {
  private:
   [[nodiscard]] Matrix shaped(float* weight) const { return {weight, slice_.inputs, bias_.size()}; }
 
-  TensorSlice weight_;
-  TensorSlice bias_;
+  const TensorSlice& weight_;
+  const TensorSlice& bias_;
   DeviceArray<float> distribution_;
   DeviceArray<float> distribution_gradient_;
   Matrix x_;

@@ -51,8 +51,8 @@ class NormLayer : public Layer {
   [[nodiscard]] std::int64_t channels() const { return gamma_.size(); }
 
   Activation activation_;
-  TensorSlice gamma_;
-  TensorSlice beta_;
+  const TensorSlice& gamma_;
+  const TensorSlice& beta_;
   DeviceArray<float> statistics_;
   Matrix x_;
 };

@@ -32,7 +32,7 @@ class PreluLayer final : public Layer {
   }
 
  private:
-  TensorSlice slope_;
+  const TensorSlice& slope_;
   Matrix x_;
 };
 

@@ -12,6 +12,7 @@
 
 #include "formulas/philox.hpp"
 #include "layers/shapes.hpp"
+#include "model/layout.hpp"
 
 namespace ae {
 
@@ -22,14 +23,6 @@ constexpr std::int64_t kTensorAlignment = 16;
 
 std::int64_t aligned(std::int64_t floats) {
   return (floats + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
-}
-
-/// Calls visit(tensor) for all tensors, layer by layer.
-template <typename Visit>
-void for_each_tensor(std::vector<LayerSlice>& slices, const Visit& visit) {
-  for (LayerSlice& slice : slices) {
-    for (TensorSlice& tensor : slice.tensors) visit(tensor);
-  }
 }
 
 /// The decoder that takes the widths of a dense encoder back. The mirror of a gaussian, which makes
@@ -76,6 +69,7 @@ std::optional<std::size_t> partner_of(const ModelSpec& spec, std::size_t place) 
 
 /// @throws UsageError unless each tied layer has a partner, whose weight fits it.
 void require_partners(const ModelSpec& spec) {
+  if (std::none_of(spec.decoder.begin(), spec.decoder.end(), is_tied)) return;
   const std::vector<LayerSlice> slices = layer_slices(spec);
   for (std::size_t place = 0; place < spec.decoder.size(); ++place) {
     if (!is_tied(spec.decoder[place])) continue;
@@ -84,8 +78,7 @@ void require_partners(const ModelSpec& spec) {
     if (!slice.partner) {
       throw UsageError(
           fmt::format("{} has no partner to take its weight from, counted from the model's two "
-                      "ends the encoder "
-                      "has no dense layer for it; leave out 'tied' there",
+                      "ends the encoder has no dense layer for it; leave out 'tied' there",
                       name));
     }
     const LayerSlice& other = slices[*slice.partner];
@@ -123,8 +116,8 @@ Activation ModelSpec::output_activation() const {
   std::optional<Activation> found;
   if (!decoder.empty()) {
     std::visit(
-        [&](const auto& layer) {
-          if constexpr (layer.kTraits.makes_logits) found = layer.activation;
+        [&]<typename Spec>(const Spec& layer) {
+          if constexpr (Spec::kTraits.makes_logits) found = layer.activation;
         },
         decoder.back());
   }
@@ -222,8 +215,10 @@ ModelSpec parse_model(Shape input_shape, const std::vector<std::string>& encoder
   return spec;
 }
 
-std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
-  std::vector<LayerSlice> slices;
+Layout layout_of(const ModelSpec& spec) {
+  Layout layout;
+  std::vector<LayerSlice>& slices = layout.slices;
+  slices.reserve(spec.encoder.size() + spec.decoder.size());
   Shape shape = spec.input_shape;
   const auto add = [&](const char* part, std::size_t index, const LayerSpec& layer) {
     LayerSlice slice{.name = fmt::format("{}.{}", part, index),
@@ -231,7 +226,8 @@ std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
                      .output_shape = output_shape(layer, shape)};
     slice.inputs = element_count(slice.input_shape);
     slice.units = element_count(slice.output_shape);
-    for (LayerTensor& tensor : layer_tensors(layer, shape)) {
+    for (LayerTensor& tensor :
+         std::visit([&](const auto& checked) { return checked.tensors(shape); }, layer)) {
       slice.tensors.push_back({std::move(tensor)});
     }
     shape = slice.output_shape;
@@ -241,40 +237,37 @@ std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
   for (std::size_t i = 0; i < spec.decoder.size(); ++i) add("decoder", i, spec.decoder[i]);
 
   std::int64_t end = 0;
-  for (const bool is_trainable : {true, false}) {
-    for_each_tensor(slices, [&](TensorSlice& tensor) {
-      if (tensor.is_trainable != is_trainable) return;
-      tensor.offset = tensor.is_adjacent ? end : aligned(end);
-      end = tensor.offset + tensor.size();
-    });
-  }
+  const auto place = [&](bool is_trainable) {
+    for (LayerSlice& slice : slices) {
+      for (TensorSlice& tensor : slice.tensors) {
+        if (tensor.is_trainable != is_trainable) continue;
+        tensor.offset = tensor.is_adjacent ? end : aligned(end);
+        end = tensor.offset + tensor.size();
+      }
+    }
+    return aligned(end);
+  };
+  layout.trainable = place(/*is_trainable=*/true);
+  layout.floats = place(/*is_trainable=*/false);
   for (std::size_t i = 0; i < spec.decoder.size(); ++i) {
     if (!is_tied(spec.decoder[i])) continue;
     LayerSlice& slice = slices[spec.encoder.size() + i];
     slice.partner = partner_of(spec, i);
     if (slice.partner) slice.partner_weight = slices[*slice.partner].tensor("weight");
   }
-  return slices;
+  return layout;
+}
+
+std::vector<LayerSlice> layer_slices(const ModelSpec& spec) {
+  return layout_of(spec).slices;
 }
 
 std::int64_t parameter_floats(const ModelSpec& spec) {
-  std::int64_t end = 0;
-  for (const LayerSlice& slice : layer_slices(spec)) {
-    for (const TensorSlice& tensor : slice.tensors) {
-      end = std::max(end, aligned(tensor.offset + tensor.size()));
-    }
-  }
-  return end;
+  return layout_of(spec).floats;
 }
 
 std::int64_t trainable_floats(const ModelSpec& spec) {
-  std::int64_t end = 0;
-  for (const LayerSlice& slice : layer_slices(spec)) {
-    for (const TensorSlice& tensor : slice.tensors) {
-      if (tensor.is_trainable) end = std::max(end, aligned(tensor.offset + tensor.size()));
-    }
-  }
-  return end;
+  return layout_of(spec).trainable;
 }
 
 void Model::validate() const {
@@ -290,10 +283,11 @@ void Model::validate() const {
 
 Model Model::initialize(const ModelSpec& spec, std::uint64_t seed) {
   spec.validate();
-  Model model{spec, std::vector<float>(static_cast<std::size_t>(parameter_floats(spec))), {}};
+  const Layout layout = layout_of(spec);
+  Model model{spec, std::vector<float>(static_cast<std::size_t>(layout.floats)), {}};
   const Philox philox(seed);
   std::uint32_t random_tensors = 0;
-  for (const LayerSlice& slice : layer_slices(spec)) {
+  for (const LayerSlice& slice : layout.slices) {
     for (const TensorSlice& tensor : slice.tensors) {
       float* const values = model.parameters.data() + tensor.offset;
       if (tensor.fans == 0) {

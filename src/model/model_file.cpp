@@ -14,6 +14,7 @@
 #include "io/safetensors.hpp"
 #include "io/untrusted_json.hpp"
 #include "layers/shapes.hpp"
+#include "model/layout.hpp"
 
 namespace ae {
 
@@ -170,7 +171,8 @@ Model read_model(const io::TensorFile& file) {
   if (const auto training = file.metadata.find("training"); training != file.metadata.end()) {
     model.training = parse_description(training->second).get<std::map<std::string, std::string>>();
   }
-  const std::vector<LayerSlice> slices = layer_slices(model.spec);
+  const Layout layout = layout_of(model.spec);
+  const std::vector<LayerSlice>& slices = layout.slices;
   std::size_t needed = 0;
   for (const LayerSlice& slice : slices) needed += slice.tensors.size();
   if (file.tensors.size() != needed) {
@@ -186,7 +188,7 @@ Model read_model(const io::TensorFile& file) {
       found.push_back(&find_tensor(tensors, file_name(slice, tensor), FileTensor(tensor).shape()));
     }
   }
-  model.parameters.resize(static_cast<std::size_t>(parameter_floats(model.spec)));
+  model.parameters.resize(static_cast<std::size_t>(layout.floats));
   auto next = found.begin();
   for (const LayerSlice& slice : slices) {
     for (const TensorSlice& tensor : slice.tensors) {

@@ -3,10 +3,7 @@
 namespace ae {
 
 Parameters::Parameters(Device& device, const Model& model)
-    : device_(device),
-      slices_(layer_slices(model.spec)),
-      trainable_(trainable_floats(model.spec)),
-      values_(device, parameter_floats(model.spec)) {
+    : device_(device), layout_(layout_of(model.spec)), values_(device, layout_.floats) {
   values_.upload(model.parameters);
 }
 

@@ -6,6 +6,7 @@
 #include "ae/model.hpp"
 
 #include "device/device.hpp"
+#include "model/layout.hpp"
 
 namespace ae {
 
@@ -14,11 +15,11 @@ class Parameters {
  public:
   Parameters(Device& device, const Model& model);
 
-  [[nodiscard]] const std::vector<LayerSlice>& slices() const { return slices_; }
+  [[nodiscard]] const std::vector<LayerSlice>& slices() const { return layout_.slices; }
   [[nodiscard]] float* data() const { return values_.data(); }
   [[nodiscard]] std::int64_t size() const { return values_.size(); }
   /// How many of them, from the first on, optimisers change: gradients are of these.
-  [[nodiscard]] std::int64_t trainable() const { return trainable_; }
+  [[nodiscard]] std::int64_t trainable() const { return layout_.trainable; }
   void download(Model& model) const { values_.download(model.parameters); }
 
   /// The running statistics of `other`, which no optimiser changes or averages.
@@ -26,8 +27,7 @@ class Parameters {
 
  private:
   Device& device_;
-  std::vector<LayerSlice> slices_;
-  std::int64_t trainable_;
+  Layout layout_;
   DeviceArray<float> values_;
   std::vector<float> statistics_;  ///< on their way from other parameters
 };
