@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "ae/dataset.hpp"
+
 #include "batch/gather.hpp"
 #include "batch/gather_rows.hpp"
 #include "device/cuda/handles.hpp"
