@@ -21,7 +21,7 @@ struct ModelDataOptions {
   /// `count` rows from row `first` on (-1: all that follow), and nothing else of the file.
   /// @throws UsageError without --data if the model does not record what it was trained on.
   [[nodiscard]] Dataset load(const Options& options, const Model& model, std::int64_t first = 0,
-                              std::int64_t count = -1) const;
+                             std::int64_t count = -1) const;
 };
 
 /// `count` samples of a file from row `first` on (-1: all that follow), of the `limit` that there

@@ -136,9 +136,10 @@ auto Trainer::call(const Function& function, const Arguments&... arguments) {
 }
 
 std::vector<Trainer::StateBuffer> Trainer::state_buffers() const {
-  std::vector<StateBuffer> buffers{{"model", parameters_.data(), parameters_.size()},
-                                   {"optimizer.first", first_state_.data(), first_state_.size()},
-                                   {"optimizer.second", second_state_.data(), second_state_.size()}};
+  std::vector<StateBuffer> buffers{
+      {"model", parameters_.data(), parameters_.size()},
+      {"optimizer.first", first_state_.data(), first_state_.size()},
+      {"optimizer.second", second_state_.data(), second_state_.size()}};
   if (average_) buffers.push_back({"average", average_->data(), average_->size()});
   return buffers;
 }

@@ -42,8 +42,8 @@ TrainingState read_state(io::TensorFile file) {
   if (text("version") != kVersion) throw Error("it was written by a newer ae");
   if (!file.verified) throw Error("its checksum is missing, so it was altered or damaged");
   TrainingState state;
-  state.counters = io::parse_untrusted_json(text("counters"))
-                       .get<std::map<std::string, std::int64_t>>();
+  state.counters =
+      io::parse_untrusted_json(text("counters")).get<std::map<std::string, std::int64_t>>();
   // Bits, since JSON has no infinity.
   const auto bits =
       io::parse_untrusted_json(text("numbers")).get<std::map<std::string, std::uint64_t>>();
@@ -113,8 +113,8 @@ TrainingState TrainingState::load(const std::filesystem::path& path) {
   } catch (const Error& error) {
     why = error.what();
   }
-  throw Error(fmt::format("{} is not the state of a training: {}", path.string(),
-                          io::printable(why)));
+  throw Error(
+      fmt::format("{} is not the state of a training: {}", path.string(), io::printable(why)));
 }
 
 }  // namespace ae

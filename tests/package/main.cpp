@@ -1,11 +1,11 @@
-// A program of somebody else's: trains a small autoencoder on data of its own, saves it, loads it and
-// checks that it is the same.
-
-#include <ae/ae.hpp>
+// A program of somebody else's: trains a small autoencoder on data of its own, saves it, loads it
+// and checks that it is the same.
 
 #include <cstdint>
 #include <cstdio>
 #include <vector>
+
+#include <ae/ae.hpp>
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
