@@ -67,11 +67,11 @@ void fuse(const Step& step, Step& result) {
         last->op = *std::move(both);
         continue;
       }
-      result.add(last->op, last->layer);
+      result.add_checked(*std::move(last));
     }
     last = node;
   }
-  if (last) result.add(last->op, last->layer);
+  if (last) result.add_checked(*std::move(last));
 }
 
 Step fuse(const Step& step) {

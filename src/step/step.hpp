@@ -25,6 +25,8 @@ class Step {
     std::visit([](const auto& checked) { checked.check(); }, op);
     nodes_.push_back({std::move(op), layer});
   }
+  /// A node of another step, or made of such nodes: their operands fit.
+  void add_checked(Node node) { nodes_.push_back(std::move(node)); }
   void clear() { nodes_.clear(); }
 
   [[nodiscard]] std::span<const Node> nodes() const { return nodes_; }
