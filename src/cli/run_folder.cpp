@@ -1,5 +1,6 @@
 #include "cli/run_folder.hpp"
 
+#include <cerrno>
 #include <cmath>
 #include <string>
 #include <system_error>
@@ -8,6 +9,8 @@
 #include <fmt/format.h>
 
 #include "ae/error.hpp"
+
+#include "io/os_error.hpp"
 
 namespace ae::cli {
 
@@ -67,16 +70,18 @@ fs::path RunFolder::report() const {
 }
 
 void RunFolder::start_metrics() {
+  errno = 0;
   metrics_.open(work_ / kMetrics, std::ios::trunc);
   metrics_ << "epoch,train_loss,val_loss,seconds,samples_per_second,learning_rate,train_kl,val_kl,"
               "penalty\n"
            << std::flush;
-  if (!metrics_) {
-    throw Error(
-        fmt::format("{} cannot be written, check the folder's permissions and the disk's free "
-                    "space, or choose another with --out",
-                    (work_ / kMetrics).string()));
-  }
+  require_metrics();
+}
+
+void RunFolder::require_metrics() const {
+  if (metrics_) return;
+  throw Error(io::os_error_message(fmt::format("{} cannot be written", (work_ / kMetrics).string()),
+                                   errno));
 }
 
 void RunFolder::write_config(std::string_view toml) const {
@@ -89,15 +94,13 @@ void RunFolder::add_metrics(const EpochResult& epoch) {
   const auto field = [](double value) {
     return std::isnan(value) ? std::string() : fmt::format("{:.9g}", value);
   };
+  errno = 0;
   metrics_ << fmt::format("{},{:.9g},{},{:.6f},{:.0f},{},{},{},{}\n", epoch.epoch, epoch.train_loss,
                           field(epoch.validation_loss), epoch.seconds, epoch.samples_per_second,
                           epoch.learning_rate, field(epoch.train_kl), field(epoch.validation_kl),
                           field(epoch.penalty))
            << std::flush;
-  if (!metrics_) {
-    throw Error(fmt::format("{} cannot be written, free some space on its disk",
-                            (work_ / kMetrics).string()));
-  }
+  require_metrics();
 }
 
 void RunFolder::save(const Model& model) {

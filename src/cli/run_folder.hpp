@@ -45,6 +45,8 @@ class RunFolder {
 
  private:
   void start_metrics();
+  /// @throws Error if the history could not be written.
+  void require_metrics() const;
   void replace_earlier_run(const Model& model);
 
   ClaimedFolder claimed_;

@@ -243,10 +243,10 @@ struct Outcome {
 void announce(const TrainCommand& command, const DeviceInfo& device, const Rows& rows,
               const ModelSpec& spec) {
   const TrainOptions& training = command.options.training;
-  print(fmt::format("{} on {}: {}\n{} rows, {} epochs, batch {}, seed {} → {}\n",
-                    shapes_through(spec), device.name, device.description,
-                    format_count(rows.training.rows()), training.epochs, training.batch_size,
-                    training.seed, command.out.string()));
+  print(fmt::format(
+      "{} on {}: {}\n{} rows, {} epoch{}, batch {}, seed {} → {}\n", shapes_through(spec),
+      device.name, device.description, format_count(rows.training.rows()), training.epochs,
+      training.epochs == 1 ? "" : "s", training.batch_size, training.seed, command.out.string()));
   if (training.device.device == "auto" && device.name == "cpu") {
     for (const DeviceInfo& other : list_devices()) {
       if (!other.usable) print(fmt::format("not on {}: {}\n", other.name, other.why_not));

@@ -46,6 +46,10 @@ constexpr std::array kSignatures = {
     picture("II*\0"sv, "a TIFF picture"),
     picture("MM\0*"sv, "a TIFF picture"),
     picture("WEBP"sv, "a WebP picture", 8),
+    python("WAVE"sv, "a WAV sound", "scipy.io.wavfile", "scipy.io.wavfile.read(FILE)[1]", 8),
+    python("fLaC"sv, "a FLAC sound", "soundfile", "soundfile.read(FILE)[0]"),
+    python("OggS"sv, "an Ogg sound", "soundfile", "soundfile.read(FILE)[0]"),
+    python("ID3"sv, "an MP3 sound", "soundfile", "soundfile.read(FILE)[0]"),
     python("\x89HDF\r\n\x1a\n"sv, "an HDF5 file", "h5py", "h5py.File(FILE)['NAME'][:]"),
     python("MATLAB 7.3 MAT-file"sv, "a MATLAB 7.3 file, which is HDF5,", "h5py",
            "h5py.File(FILE)['NAME'][:].T"),
@@ -166,6 +170,17 @@ bool is_numeric(std::string_view line) {
          line.find_first_of("0123456789") != std::string_view::npos;
 }
 
+/// An object, or an array of what JSON has: "[section]" of a TOML file is none.
+bool is_json(std::string_view text) {
+  if (text.starts_with('{')) return true;
+  if (!text.starts_with('[')) return false;
+  const std::size_t first = text.find_first_not_of(" \t\r\n", 1);
+  return first == std::string_view::npos ||
+         std::string_view("[]{\"-0123456789").find(text[first]) != std::string_view::npos ||
+         text.substr(first).starts_with("true") || text.substr(first).starts_with("false") ||
+         text.substr(first).starts_with("null");
+}
+
 std::optional<FileFormat> recognize_text(std::string_view begin,
                                          const std::filesystem::path& path) {
   if (begin.starts_with("\xef\xbb\xbf"sv)) begin.remove_prefix(3);  // UTF-8's mark
@@ -174,7 +189,7 @@ std::optional<FileFormat> recognize_text(std::string_view begin,
   if (at == std::string_view::npos) return {};
   const std::string_view text = begin.substr(at);
   if (text.starts_with('<')) return FileFormat{"an HTML or XML page", "fetch the data again"};
-  if (text.starts_with('{') || text.starts_with('[')) {
+  if (is_json(text)) {
     return FileFormat{"JSON text",
                       conversion("json", "np.asarray(json.load(open(FILE)), 'float32')", path)};
   }

@@ -135,6 +135,7 @@ class Refusals(SystemTest):
                     self.expect_whole_run(out)
                 elif done.returncode == 1:
                     self.assertRegex(done.stderr, "^ae: error: [^\n]+\n$")
+                    self.assertIn("ulimit -n", done.stderr)
                     self.assertNotRegex(done.stdout, "(?m)^epoch")
                 else:  # the loader, which needs one for each library
                     self.assertIn("error while loading shared libraries", done.stderr)
