@@ -10,10 +10,9 @@
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
-#include "cli/samples_file.hpp"
+#include "formats/samples_out.hpp"
 #include "io/atomic_file.hpp"
 #include "report/html.hpp"
-#include "report/image_grid.hpp"
 
 namespace ae::cli {
 
@@ -42,14 +41,14 @@ int run_decode(const Arguments& arguments) {
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
-  options.add("out", out, "FILE", "an array (.npy), or a grid of images (.png)");
+  options.add("out", out, "FILE", formats::sample_formats_text(/*pictures=*/true));
   options.add("columns", columns, "N", "images a line; 0 makes a picture square");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae decode runs/mnist-32/model.safetensors codes.npy --out digits.npy");
   options.add_example("ae decode model.safetensors codes.npy --out digits.png --limit 100");
   if (!options.parse(arguments)) return 0;
-  require_columns(columns);
-  const bool picture = is_picture(out);
+  formats::require_columns(columns);
+  const formats::SampleFormat& format = formats::sample_format_of("--out", out, /*pictures=*/true);
   io::require_writable(out);
 
   const Model model = load_model(model_path);
@@ -58,15 +57,9 @@ int run_decode(const Arguments& arguments) {
     throw Error(fmt::format("{} holds no codes, give at least one", codes.source()));
   }
   const std::int64_t all = codes.rows();
-  if (picture && limit == 0) codes = codes.first(kMostDrawn);
+  if (format.holds == formats::Holds::pictures && limit == 0) codes = codes.first(kMostDrawn);
   const std::vector<float> samples = decode(model, codes, device);
-  if (picture) {
-    const Shape& shape = model.spec.input_shape;
-    if (columns == 0) columns = report::columns_for(shape, codes.rows(), 1);
-    report::write_png(report::image_grid(shape, samples, columns), out);
-  } else {
-    write_samples(out, model.spec.input_shape, samples);
-  }
+  format.write(out, {.row_shape = model.spec.input_shape, .values = samples, .columns = columns});
   if (json) {
     print_json({{"event", "decode"}, {"rows", codes.rows()}, {"out", out.string()}});
   } else {

@@ -11,9 +11,8 @@
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
-#include "cli/samples_file.hpp"
+#include "formats/samples_out.hpp"
 #include "io/atomic_file.hpp"
-#include "io/npy.hpp"
 #include "report/html.hpp"
 
 namespace ae::cli {
@@ -26,25 +25,25 @@ int run_encode(const Arguments& arguments) {
   bool json = false;
 
   Options options("encode MODEL [options]",
-                  "Turns data into latent codes, a .npy of (rows, latent).");
+                  "Turns data into latent codes, an array of (rows, latent).");
   options.add_argument("MODEL", model_path, "a model.safetensors that ae train wrote");
   data.add_to(options);
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
-  options.add("out", out, "FILE", "the codes, as .npy");
+  options.add("out", out, "FILE", formats::sample_formats_text(/*pictures=*/false));
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae encode runs/mnist-32/model.safetensors --out codes.npy");
   options.add_example("ae encode model.safetensors --data photos.npy --out photos-codes.npy");
   if (!options.parse(arguments)) return 0;
-  require_npy("--out", out);
+  const formats::SampleFormat& format = formats::sample_format_of("--out", out, /*pictures=*/false);
 
   io::require_writable(out);
   const Model model = load_model(model_path);
   const Dataset rows = data.load(options, model);
   const std::vector<float> codes = encode(model, rows, device);
   print_note(scale_note(model, rows));
-  io::write_npy(out, codes, {rows.rows(), model.spec.latent()});
+  format.write(out, {.row_shape = {model.spec.latent()}, .values = codes});
   if (json) {
     print_json({{"event", "encode"},
                 {"rows", rows.rows()},

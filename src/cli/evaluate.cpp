@@ -12,9 +12,8 @@
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
-#include "cli/samples_file.hpp"
+#include "formats/samples_out.hpp"
 #include "io/atomic_file.hpp"
-#include "io/npy.hpp"
 #include "io/numbers.hpp"
 #include "io/printable.hpp"
 #include "report/html.hpp"
@@ -43,14 +42,16 @@ int run_evaluate(const Arguments& arguments) {
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
-  options.add("per-row", per_row, "FILE", "each row's own loss (.npy): what to rank anomalies by");
+  options.add("per-row", per_row, "FILE", "each row's own loss, to rank anomalies by");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae evaluate runs/mnist-32/model.safetensors");
   options.add_example("ae evaluate model.safetensors --data new.npy --per-row losses.npy");
   if (!options.parse(arguments)) return 0;
-  if (!per_row.empty()) require_npy("--per-row", per_row);
-
-  if (!per_row.empty()) io::require_writable(per_row);
+  const formats::SampleFormat* per_row_format = nullptr;
+  if (!per_row.empty()) {
+    per_row_format = &formats::sample_format_of("--per-row", per_row, /*pictures=*/false);
+    io::require_writable(per_row);
+  }
   const Model model = load_model(model_path);
   const auto trained_with = [&](const char* key, const std::string& given, const char* otherwise) {
     const auto found = model.training.find(key);
@@ -79,7 +80,7 @@ int run_evaluate(const Arguments& arguments) {
   const CodeStatistics codes = describe_codes(encode(model, rows, device), model.spec.latent());
   if (!per_row.empty()) {
     const std::vector<float> values(result.row_losses.begin(), result.row_losses.end());
-    io::write_npy(per_row, values, {static_cast<std::int64_t>(values.size())});
+    per_row_format->write(per_row, {.row_shape = {}, .values = values});
   }
   if (json) {
     print_json({{"event", "evaluate"},

@@ -13,10 +13,9 @@
 #include "cli/model_data.hpp"
 #include "cli/options.hpp"
 #include "cli/output.hpp"
-#include "cli/samples_file.hpp"
+#include "formats/samples_out.hpp"
 #include "io/atomic_file.hpp"
 #include "report/html.hpp"
-#include "report/image_grid.hpp"
 
 namespace ae::cli {
 
@@ -45,7 +44,7 @@ int run_reconstruct(const Arguments& arguments) {
   bool json = false;
 
   Options options("reconstruct MODEL [options]",
-                  "Originals above their reconstructions, as a picture.");
+                  "Originals above their reconstructions as a picture, or only the outputs.");
   options.add_argument("MODEL", model_path, "a model.safetensors that ae train wrote");
   data.add_to(options);
   options.add("first", first, "N", "begin at this row");
@@ -53,18 +52,18 @@ int run_reconstruct(const Arguments& arguments) {
   options.group("Running");
   add_device_options(options, device);
   options.group("Output");
-  options.add("out", out, "FILE", "a picture (.png), or only outputs (.npy)");
+  options.add("out", out, "FILE", formats::sample_formats_text(/*pictures=*/true));
   options.add("columns", columns, "N", "pairs a line; 0 makes a picture square");
   options.add_flag("json", json, "one JSON object on stdout");
   options.add_example("ae reconstruct runs/mnist-32/model.safetensors --out digits.png");
   options.add_example("ae reconstruct model.safetensors --data new.npy --count 1000 --out out.npy");
   if (!options.parse(arguments)) return 0;
-  require_columns(columns);
+  formats::require_columns(columns);
   if (first < 0 || count < 1) {
     throw UsageError(
         fmt::format("--first is {} and --count {}, they must be at least 0 and 1", first, count));
   }
-  const bool picture = is_picture(out);
+  const formats::SampleFormat& format = formats::sample_format_of("--out", out, /*pictures=*/true);
   io::require_writable(out);
 
   const Model model = load_model(model_path);
@@ -76,14 +75,10 @@ int run_reconstruct(const Arguments& arguments) {
   const Dataset originals = as_floats(rows);
   const std::vector<float> samples = reconstruct(model, originals, device);
   print_note(scale_note(model, rows));
-  if (picture) {
-    const Shape& shape = model.spec.input_shape;
-    if (columns == 0) columns = report::columns_for(shape, originals.rows(), 2);
-    report::write_png(report::reconstruction_grid(shape, originals.floats(), samples, columns),
-                      out);
-  } else {
-    write_samples(out, model.spec.input_shape, samples);
-  }
+  format.write(out, {.row_shape = model.spec.input_shape,
+                     .values = samples,
+                     .originals = originals.floats(),
+                     .columns = columns});
   if (json) {
     print_json({{"event", "reconstruct"}, {"rows", originals.rows()}, {"out", out.string()}});
   } else {

@@ -10,7 +10,7 @@ import subprocess
 import unittest
 import zlib
 
-from program import AE, ProgramTest, idx, npy, pixels, without_sanitizers
+from program import AE, ProgramTest, idx, npy, pixels, read_npy, without_sanitizers
 
 
 def png_size(content):
@@ -187,14 +187,32 @@ class Names(ProgramTest):
     def test_other_endings_are_refused(self):
         self.train()
         model = "run/model.safetensors"
-        for arguments in (("encode", model, "--out", "c.csv"), ("encode", model, "--out", "c.png"),
-                          ("encode", model, "--out", "codes"), ("evaluate", model, "--per-row", "l.csv"),
+        for arguments in (("encode", model, "--out", "c.tsv"), ("encode", model, "--out", "c.png"),
+                          ("encode", model, "--out", "codes"), ("evaluate", model, "--per-row", "l.png"),
                           ("evaluate", model, "--per-row", "l.txt")):
             with self.subTest(arguments):
-                self.fails(2, [f"{arguments[2]} is {arguments[3]}", ".npy"], *arguments)
+                self.fails(2, [f"{arguments[2]} is {arguments[3]}", ".npy or .csv"], *arguments)
                 self.assertFalse(os.path.exists(self.path(arguments[3])))
         self.ok("encode", model, "--out", "C.NPY")
         self.ok("reconstruct", model, "--out", "R.PNG")
+
+    def test_csv_has_the_numbers_of_npy(self):
+        self.train()
+        model = "run/model.safetensors"
+        self.ok("encode", model, "--out", "codes.npy")
+        for name, arguments in (("codes", ("encode", model, "--out")),
+                                ("losses", ("evaluate", model, "--per-row")),
+                                ("decoded", ("decode", model, "codes.npy", "--out")),
+                                ("outputs", ("reconstruct", model, "--out"))):
+            with self.subTest(name):
+                self.ok(*arguments, name + ".npy")
+                self.ok(*arguments, name + ".csv")
+                shape, values = read_npy(self.path(name + ".npy"))
+                with open(self.path(name + ".csv"), encoding="ascii") as file:
+                    rows = [[float(text) for text in line.split(",")] for line in file]
+                self.assertEqual(len(rows), shape[0])
+                as_floats = struct.pack(f"<{len(values)}f", *(value for row in rows for value in row))
+                self.assertEqual(as_floats, struct.pack(f"<{len(values)}f", *values))
 
     def test_data_that_the_model_remembers_are_not_here(self):
         self.train()

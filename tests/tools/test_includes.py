@@ -22,6 +22,7 @@ FLOORS = [
     ["src/model"],
     ["src/train"],
     ["src/report"],
+    ["src/formats"],
     ["src/cli"],
     ["bench"],
 ]
