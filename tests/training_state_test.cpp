@@ -93,7 +93,8 @@ TEST(TrainingState, NamesWhatATrainingConsistsOf) {
   const TrainOptions options = stateful("cpu", 1);
   Model model = Model::initialize(model_spec(), 7);
   const std::unique_ptr<Device> device = make_device(options.device);
-  Trainer trainer(*device, model, digits().first(60), nullptr, options);
+  const Dataset data = digits().first(60);
+  Trainer trainer(*device, model, data, nullptr, options);
   const TrainingState before = trainer.state();
   EXPECT_EQ(before.counter("step"), 0);
   EXPECT_EQ(before.counter("epoch"), 0);
