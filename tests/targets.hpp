@@ -91,10 +91,11 @@ inline void PrintTo(const Target& target, std::ostream* stream) {
 }
 
 /// The orders in which the emulated device runs its threads: all three, or the first alone where
-/// AE_SIMT_ORDERS is "forward".
+/// AE_SIMT_ORDERS is "forward", or none where it is "none".
 inline std::vector<std::string> simt_orders() {
   const char* const asked = std::getenv("AE_SIMT_ORDERS");
   if (asked != nullptr && std::string(asked) == "forward") return {"simt"};
+  if (asked != nullptr && std::string(asked) == "none") return {};
   return {"simt", "simt:reverse", "simt:shuffled"};
 }
 
