@@ -255,7 +255,7 @@ TEST(DatasetOf, RangeShapeAndRounding) {
   const Dataset one = std::move(bytes).reshaped({2});
   EXPECT_EQ(one.rows(), 1);
   EXPECT_EQ(one.bytes()[1], 255);
-  EXPECT_THROW(Dataset("x", {1}, std::vector<float>(3)).reshaped({2}), Error);
+  EXPECT_THROW(static_cast<void>(Dataset("x", {1}, std::vector<float>(3)).reshaped({2})), Error);
 }
 
 TEST(FileFormats, AreNamedWithWhatHelps) {

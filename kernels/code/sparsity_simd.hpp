@@ -10,13 +10,14 @@ namespace ae::cpu {
 
 /// SparsityBackward for some rows of a batch, all columns.
 struct SparsityTile {
-  Activation activation;
-  sparsity::Rates rates;
-  ConstTile y;
-  const float* saved;            ///< laid out like y, which it is unless the slope needs z
-  const float* activation_sums;  ///< of y's columns over the whole batch; null where kl is 0
-  float* dz;                     ///< holds dy; laid out like y
-  float* column_sums;            ///< of dz over these rows, overwritten
+  Activation activation = Activation::identity;
+  sparsity::Rates rates{};
+  ConstTile y{};
+  const float* saved = nullptr;  ///< laid out like y, which it is unless the slope needs z
+  const float* activation_sums =
+      nullptr;                   ///< of y's columns over the whole batch; null where kl is 0
+  float* dz = nullptr;           ///< holds dy; laid out like y
+  float* column_sums = nullptr;  ///< of dz over these rows, overwritten
 };
 
 struct SparsitySimd {

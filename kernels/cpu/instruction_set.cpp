@@ -8,6 +8,18 @@
 
 namespace ae::cpu {
 
+#if defined(__x86_64__)
+namespace {
+
+/// GCC answers with an int, Clang with a bool.
+template <typename Answer>
+bool supports(Answer answer) {
+  return static_cast<bool>(answer);
+}
+
+}  // namespace
+#endif
+
 std::string_view to_string(InstructionSet set) {
   switch (set) {
     case InstructionSet::avx512:
@@ -25,10 +37,12 @@ std::span<const InstructionSet> usable_instruction_sets() {
     std::vector<InstructionSet> found;
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    const bool has_avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
-    if (has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
-        __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-        __builtin_cpu_supports("avx512bw") != 0) {
+    const bool has_avx2 =
+        supports(__builtin_cpu_supports("avx2")) && supports(__builtin_cpu_supports("fma"));
+    if (has_avx2 && supports(__builtin_cpu_supports("avx512f")) &&
+        supports(__builtin_cpu_supports("avx512vl")) &&
+        supports(__builtin_cpu_supports("avx512dq")) &&
+        supports(__builtin_cpu_supports("avx512bw"))) {
       found.push_back(InstructionSet::avx512);
     }
     if (has_avx2) found.push_back(InstructionSet::avx2);

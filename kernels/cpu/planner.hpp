@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <new>
+#include <memory>
 #include <type_traits>
 
 #include "cpu/instruction_set.hpp"
@@ -198,12 +198,12 @@ class Planner {
  private:
   template <typename Kind, typename Function>
   Kind kept(const Function& function) {
-    static_assert(std::is_trivially_copyable_v<Function> &&
-                  std::is_trivially_destructible_v<Function>);
-    static_assert(sizeof(Function) <= kMaxFunctionSize &&
-                  alignof(Function) <= alignof(std::max_align_t));
-    return bind(static_cast<const Function*>(::new (keep(sizeof(Function))) Function(function)),
-                Kind{});
+    static_assert(std::is_trivially_copyable_v<Function>);  // and so trivially destructible
+    static_assert(sizeof(Function) <= kMaxFunctionSize);
+    static_assert(alignof(Function) <= alignof(std::max_align_t));
+    const Function* const copy =
+        std::construct_at(static_cast<Function*>(keep(sizeof(Function))), function);
+    return bind(copy, Kind{});
   }
   template <typename Function, typename... Arguments>
   static Work<Arguments...> bind(const Function* function, Work<Arguments...> /*kind*/) {
