@@ -3,7 +3,7 @@ Together the sets below use every kind of layer, activation, loss, optimiser, no
 clipping, averaging, tying and every part of the objective. Each writes its options out in full, so that
 a new default does not matter.
 
-The emulated device's digests hold everywhere. The CPU's hold for an instruction set, a version of oneDNN
+The emulated device's digests hold everywhere but for the C library's functions. The CPU's hold for an instruction set, a version of oneDNN
 and the instruction set that oneDNN uses; other machines skip them. To record digests on such a machine,
 or after a change of bits that CHANGELOG.md names:
 
@@ -12,6 +12,7 @@ or after a change of bits that CHANGELOG.md names:
 import hashlib
 import json
 import os
+import platform
 import unittest
 
 from program import ProgramTest, npy, without_sanitizers
@@ -157,7 +158,10 @@ class DigestsTest(ProgramTest):
                 self.assertEqual(found[name][1], metadata, "the description of the model")
 
     def test_of_the_emulated_device(self):
-        self.judge("simt", "simt")
+        # Adam's kernel calls expm1f, which glibc rounds correctly from 2.41 on.
+        library, version = platform.libc_ver()
+        is_newer = library == "glibc" and [int(part) for part in version.split(".")[:2]] >= [2, 41]
+        self.judge("simt, glibc from 2.41 on" if is_newer else "simt", "simt")
 
     @without_sanitizers  # they change the compiled code, and with it the order of sums
     def test_of_the_cpu(self):
